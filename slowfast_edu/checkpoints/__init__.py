@@ -1,0 +1,203 @@
+"""Weights in and out: PyTorchVideo, PySlowFast and Caffe2 checkpoints, and our own.
+
+A checkpoint is recognised by what is in it, not by its name.
+"""
+
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from slowfast_edu.checkpoints.download import fetch_weights
+from slowfast_edu.checkpoints.key_maps import HEAD, KEY_MAPS
+from slowfast_edu.checkpoints.reading import CheckpointError, read_checkpoint, unwrap
+from slowfast_edu.config import FRAME_RULES, PRESETS
+
+__all__ = [
+    "CheckpointError",
+    "LoadReport",
+    "fetch_weights",
+    "load_checkpoint",
+    "read_checkpoint",
+    "save_checkpoint",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadReport:
+    """What ``load_checkpoint`` did.
+
+    Attributes:
+        source: "slowfast_edu", "pytorchvideo", "pyslowfast" or "caffe2".
+        tensors: how many tensors were loaded.
+        head: "loaded", or why the classifier keeps its fresh weights.
+        frame_rule: how to choose frames for these weights; by now the model's own
+            ``config.clip.frame_rule``.
+    """
+
+    source: str
+    tensors: int
+    head: str
+    frame_rule: str
+
+
+def _translate(tensors: dict[str, Tensor], model: nn.Module) -> tuple[str, dict]:
+    """(kind of checkpoint, the tensors under our names)."""
+    signs = {kind: re.compile(sign) for kind, (sign, _) in KEY_MAPS.items()}
+    kinds = [kind for kind, sign in signs.items() if any(map(sign.search, tensors))]
+    if not kinds:
+        some = ", ".join(sorted(tensors)[:3])
+        raise CheckpointError(
+            f"not a model of a known kind ({', '.join(KEY_MAPS)}); it begins with {some}"
+        )
+    names = KEY_MAPS[kinds[0]][1](set(tensors))
+    single = next(n for n in ("slow", "fast", "backbone") if getattr(model, n, None))
+    own, state = model.state_dict(), {}
+    for key, tensor in tensors.items():
+        name = re.sub(r"^single\.", f"{single}.", names.get(key, key))
+        if kinds[0] == "caffe2":
+            if key not in names:
+                continue  # the optimiser's
+            if name in own and own[name].shape == tensor.shape + (1,) * (
+                own[name].ndim - tensor.ndim
+            ):
+                tensor = tensor.reshape(own[name].shape)  # 1x1x1 kernels kept flat
+        state[name] = tensor
+    return kinds[0], state
+
+
+def _mismatches(state: dict, model: nn.Module) -> list[str]:
+    """What keeps ``state`` from filling the model, the classifier aside."""
+    own = {k: v for k, v in model.state_dict().items() if not k.startswith(HEAD)}
+    state = {k: v for k, v in state.items() if not k.startswith(HEAD)}
+    optional = ".num_batches_tracked"  # Caffe2 does not keep it
+    missing = sorted(k for k in own.keys() - state.keys() if not k.endswith(optional))
+    extra = sorted(state.keys() - own.keys())
+    common = sorted(own.keys() & state.keys())
+    wrong = [k for k in common if own[k].shape != state[k].shape]
+    found = []
+    for names, what in ((missing, "missing"), (extra, "not in the model")):
+        if names:
+            found.append(f"{len(names)} tensors {what}, such as {names[0]}")
+    if wrong:
+        theirs, ours = tuple(state[wrong[0]].shape), tuple(own[wrong[0]].shape)
+        found.append(
+            f"{len(wrong)} tensors of another shape, such as {wrong[0]}: {theirs} in the "
+            f"checkpoint, {ours} in the model"
+        )
+    return found
+
+
+def _fitting_presets(tensors: dict[str, Tensor]) -> list[str]:
+    """Presets that the checkpoint would fill, for the error message."""
+    from slowfast_edu.models import build_model
+
+    fitting = []
+    for name in PRESETS:
+        with torch.device("meta"):
+            model = build_model(name)
+        if not _mismatches(_translate(tensors, model)[1], model):
+            fitting.append(name)
+    return fitting
+
+
+def _head_problem(state: dict, model: nn.Module) -> str | None:
+    """Why the checkpoint's classifier cannot be loaded, or None if it can."""
+    own = {k: v.shape for k, v in model.state_dict().items() if k.startswith(HEAD)}
+    given = {k: v.shape for k, v in state.items() if k.startswith(HEAD)}
+    if own == given:
+        return None
+    if not own:
+        return "the model gives features and has no classifier"
+    if not given:
+        return "the checkpoint has no classifier"
+    theirs, ours = tuple(given.get(HEAD + "weight", ())), tuple(own[HEAD + "weight"])
+    return f"the checkpoint's is {theirs} (classes, features), the model's {ours}"
+
+
+def load_checkpoint(
+    model: nn.Module,
+    checkpoint: str | Path | Mapping[str, Tensor],
+    frame_rule: str | None = None,
+) -> LoadReport:
+    """Load weights of any known kind into a model of this library.
+
+    All of the model but the classifier is filled exactly, or nothing is changed. A
+    classifier of another size keeps the model's fresh weights, with a warning.
+
+    Args:
+        model: from ``build_model``.
+        checkpoint: a file, or a state dict under any of the known names.
+        frame_rule: in place of what the checkpoint says: a file of ours names its rule,
+            and the public zoos trained with "linspace".
+
+    Raises:
+        CheckpointError: unreadable, foreign, or for another model; the message names
+            the presets that it would fit.
+        ValueError: an unknown frame rule.
+    """
+    if frame_rule not in (None, *FRAME_RULES):
+        raise ValueError(f"frame_rule={frame_rule!r} is not one of {FRAME_RULES}")
+    is_file = isinstance(checkpoint, str | os.PathLike)
+    label = str(checkpoint) if is_file else "state dict"
+    content, metadata = read_checkpoint(checkpoint) if is_file else (checkpoint, {})
+    try:
+        tensors = unwrap(content)
+        source, state = _translate(tensors, model)
+    except CheckpointError as error:
+        raise CheckpointError(f"{label}: {error}") from None
+    if wrong := _mismatches(state, model):
+        fits = " and ".join(_fitting_presets(tensors)) or "no preset"
+        raise CheckpointError(
+            f"{label}: {source} weights for another model: {'; '.join(wrong)}; they fit "
+            f"{fits}"
+        )
+    problem = _head_problem(state, model)
+    if problem:
+        state = {k: v for k, v in state.items() if not k.startswith(HEAD)}
+        warnings.warn(f"{label}: classifier not loaded: {problem}", stacklevel=2)
+    model.load_state_dict(state, strict=False)
+    default = "stride" if source == "slowfast_edu" else "linspace"
+    rule = frame_rule or metadata.get("frame_rule", default)
+    model.config = replace(
+        model.config, clip=replace(model.config.clip, frame_rule=rule)
+    )
+    head = f"not loaded: {problem}" if problem else "loaded"
+    return LoadReport(source=source, tensors=len(state), head=head, frame_rule=rule)
+
+
+def save_checkpoint(model: nn.Module, path: str | Path) -> Path:
+    """Write a model's weights as safetensors, whole or not at all.
+
+    The frame rule of ``model.config`` travels in the file.
+
+    Args:
+        model: a model of this library.
+        path: where; must end in ".safetensors". An existing file is replaced.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: another ending.
+        OSError: the folder is missing or cannot be written to; an existing file stays.
+    """
+    from safetensors.torch import save
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{path} must end in .safetensors: {path.stem}.safetensors")
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    rule = {"frame_rule": model.config.clip.frame_rule}
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(save(state, {"format": "pt", **rule}))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

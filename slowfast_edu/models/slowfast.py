@@ -1,0 +1,129 @@
+"""SlowFast (section 3), and Slow-only and Fast-only by leaving a pathway out."""
+
+from torch import Tensor, nn
+
+from slowfast_edu.config import PRESETS, ClipConfig, SlowFastConfig
+from slowfast_edu.models.blocks import Pathway, init_weights
+from slowfast_edu.models.heads import ClassificationHead
+from slowfast_edu.models.inputs import Pathways, split_pathways
+from slowfast_edu.models.lateral import LateralConnection
+from slowfast_edu.models.plan import LATERALS_AFTER, fast_plan, slow_plan
+
+LAYERS = ("conv1", "pool1", "res2", "res3", "res4", "res5")
+
+
+class SlowPathway(Pathway):
+    """Few frames, many channels: what is there (section 3.1).
+
+    Args:
+        config: defaults to Slow-only. With laterals (``pathways="slowfast"``) res2 to
+            res5 expect the lateral's channels beside Slow's own, as SlowFast gives them.
+
+    Shape: (B, 3, T, H, W) -> (B, 32 * width, T, H/32, W/32), rounded up.
+    """
+
+    def __init__(self, config: SlowFastConfig = SlowFastConfig(pathways="slow")):
+        super().__init__(slow_plan(config))
+
+
+class FastPathway(Pathway):
+    """Many frames, few channels: how it moves (section 3.2).
+
+    Args:
+        config: its beta, depth, width and fast_input shape the pathway.
+
+    Shape: (B, C, alpha * T, H, W) -> (B, 32 * beta * width, alpha * T, H/32, W/32).
+    """
+
+    def __init__(self, config: SlowFastConfig = SlowFastConfig()):
+        super().__init__(fast_plan(config))
+
+
+class SlowFast(nn.Module):
+    """Two pathways over the same clip, joined by laterals after pool1, res2 to res4.
+
+    Args:
+        num_classes: scores to give.
+        alpha: frame-rate ratio Fast / Slow.
+        beta: channel ratio Fast / Slow.
+        slow_channels: width of Slow's conv1.
+        num_frames: Fast frames of a clip at stride 2, alpha * T.
+        config: everything, in place of the four above.
+
+    Shape: (B, 3, alpha * T, H, W), or ``Pathways`` -> (B, num_classes). Any H and W from
+        32 up and any number of frames that alpha divides will run.
+
+    Raises:
+        ValueError: settings or a clip that cannot be, naming the rule and what would do.
+
+    >>> SlowFast(num_classes=10)(torch.zeros(1, 3, 32, 64, 64)).shape
+    torch.Size([1, 10])
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 400,
+        alpha: int = 8,
+        beta: float = 1 / 8,
+        slow_channels: int = 64,
+        num_frames: int = 32,
+        *,
+        config: SlowFastConfig | None = None,
+    ):
+        super().__init__()
+        given = (alpha, beta, slow_channels, num_frames)
+        if config is None:
+            config = _config_from(*given)
+        elif given != (8, 1 / 8, 64, 32):
+            raise ValueError(
+                "give either config or alpha, beta, slow_channels and num_frames; "
+                "dataclasses.replace(config, ...) changes a configuration"
+            )
+        self.config = config
+        slow, fast = slow_plan(config), fast_plan(config)
+        self.slow = SlowPathway(config) if slow else None
+        self.fast = FastPathway(config) if fast else None
+        self.lateral = nn.ModuleDict()
+        if slow and fast and config.fusion != "none":
+            for name in LATERALS_AFTER:
+                self.lateral[name] = LateralConnection(
+                    fast.channels_after(name),
+                    config.clip.alpha,
+                    config.fusion,
+                    config.fusion_kernel,
+                )
+        features = sum(plan.out_channels for plan in (slow, fast) if plan)
+        classes = num_classes if config.head == "linear" else None
+        self.head = ClassificationHead(features, classes, config.dropout)
+        init_weights(self)
+
+    def forward(self, clip: Tensor | Pathways) -> Tensor:
+        slow, fast = split_pathways(clip, self.config)
+        for name in LAYERS:
+            if slow is not None:
+                slow = getattr(self.slow, name)(slow)
+            if fast is not None:
+                fast = getattr(self.fast, name)(fast)
+            if name in self.lateral:
+                slow = self.lateral[name](slow, fast)
+        return self.head(*(x for x in (slow, fast) if x is not None))
+
+
+def _config_from(alpha, beta, slow_channels, num_frames) -> SlowFastConfig:
+    if not isinstance(alpha, int) or alpha < 1 or num_frames % alpha or num_frames < 1:
+        raise ValueError(
+            f"num_frames={num_frames} must be a multiple of alpha={alpha}; for alpha=8 "
+            "the paper has 32"
+        )
+    clip = ClipConfig(T=num_frames // alpha, tau=2 * alpha, alpha=alpha)
+    return SlowFastConfig(clip=clip, beta=beta, width=slow_channels)
+
+
+def slowfast_4x16_r50(num_classes: int = 400) -> SlowFast:
+    """The paper's smallest model: 36.1 GFLOPs, 75.6% top-1 on Kinetics-400 (Table 2)."""
+    return SlowFast(num_classes, config=PRESETS["slowfast_4x16_r50"])
+
+
+def slowfast_8x8_r101(num_classes: int = 400) -> SlowFast:
+    """106 GFLOPs, 77.9% top-1 on Kinetics-400 (Table 2): 6 temporal blocks in res4."""
+    return SlowFast(num_classes, config=PRESETS["slowfast_8x8_r101"])

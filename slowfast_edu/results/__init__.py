@@ -1,0 +1,1 @@
+"""Tables as package data: figures that others report, each with its source."""

@@ -4,10 +4,52 @@ Start with ``build_model``, ``PRESETS`` and ``count_flops``; the notebooks lead 
 the rest.
 """
 
-from slowfast_edu.config import PRESETS, BaselineConfig, ClipConfig, NonLocal, SlowFastConfig
-from slowfast_edu.models import *  # noqa: F403 - the models' public names, listed there
-from slowfast_edu.models import __all__ as _model_names
+from slowfast_edu.analysis import closed_form_macs, count_flops
+from slowfast_edu.checkpoints import (
+    CheckpointError,
+    fetch_weights,
+    load_checkpoint,
+    save_checkpoint,
+)
+from slowfast_edu.config import (
+    PRESETS,
+    BaselineConfig,
+    ClipConfig,
+    NonLocal,
+    SlowFastConfig,
+)
+from slowfast_edu.models import (
+    Baseline,
+    FastPathway,
+    LateralConnection,
+    Pathways,
+    SlowFast,
+    SlowPathway,
+    build_model,
+    slowfast_4x16_r50,
+    slowfast_8x8_r101,
+)
 
 __version__ = "0.1.0"
-__all__ = ["PRESETS", "BaselineConfig", "ClipConfig", "NonLocal", "SlowFastConfig"]
-__all__ += _model_names
+__all__ = [
+    "PRESETS",
+    "Baseline",
+    "BaselineConfig",
+    "CheckpointError",
+    "ClipConfig",
+    "FastPathway",
+    "LateralConnection",
+    "NonLocal",
+    "Pathways",
+    "SlowFast",
+    "SlowFastConfig",
+    "SlowPathway",
+    "build_model",
+    "closed_form_macs",
+    "count_flops",
+    "fetch_weights",
+    "load_checkpoint",
+    "save_checkpoint",
+    "slowfast_4x16_r50",
+    "slowfast_8x8_r101",
+]

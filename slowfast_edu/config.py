@@ -135,8 +135,7 @@ class NonLocal:
             _at_least("non_local.blocks", index, 0)
         if len(self.pool) != 3:
             raise ValueError(
-                f"non_local.pool={self.pool!r} must hold 3 sizes (T, H, W); "
-                "try (1, 2, 2)"
+                f"non_local.pool={self.pool!r} must hold 3 sizes (T, H, W); try (1, 2, 2)"
             )
         for size in self.pool:
             _at_least("non_local.pool", size, 1)
@@ -191,9 +190,7 @@ class SlowFastConfig:
         _at_least("width", self.width, 1)
         _at_least("res4_temporal_blocks", self.res4_temporal_blocks, 0)
         if not 0 < self.beta <= 1:
-            raise ValueError(
-                f"beta={self.beta!r} must lie in (0, 1]; the paper uses 1/8"
-            )
+            raise ValueError(f"beta={self.beta!r} must lie in (0, 1]; the paper uses 1/8")
         _check_dropout(self.dropout)
         self._check_fusion()
         self._check_non_local()

@@ -181,9 +181,7 @@ def closed_form_stages(
     return {name: cost for name, cost in macs.items() if cost}
 
 
-def closed_form_macs(
-    config: ModelConfig, crop: int = 256, num_classes: int = 400
-) -> int:
+def closed_form_macs(config: ModelConfig, crop: int = 256, num_classes: int = 400) -> int:
     """Multiply-adds of a model for one clip of one crop: the paper's "FLOPs".
 
     Agrees with fvcore on the running model to the last multiply-add (a test holds it).

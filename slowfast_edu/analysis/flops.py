@@ -61,7 +61,7 @@ class FlopCount:
 
     @property
     def total(self) -> int:
-        """fvcore's total; 0.4 to 0.7% above ``macs`` for these models."""
+        """Fvcore's total; 0.4 to 0.7% above ``macs`` for these models."""
         return self.model.total
 
 

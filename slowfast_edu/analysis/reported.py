@@ -21,8 +21,8 @@ def reported_accuracy(dataset: str = "K400") -> list[dict[str, str]]:
 
     Returns:
         One dict a row: model, backbone, pretrain, frames_x_stride, gflops_per_view,
-        views, params_m, top1, top5, dataset, source, note; all text, "" where the
-        source has no figure.
+        views, params_m, top1, top5, dataset, source, note, and preset, the model of
+        this library that is built like it; all text, "" where there is none.
 
     Raises:
         ValueError: no rows for that dataset; the message lists the known ones.
@@ -32,6 +32,28 @@ def reported_accuracy(dataset: str = "K400") -> list[dict[str, str]]:
     if dataset not in known:
         raise ValueError(f"no figures for dataset={dataset!r}; there are {known}")
     return [row for row in rows if row["dataset"] == dataset]
+
+
+def accuracy_points() -> list[dict[str, str]]:
+    """Kinetics-400 rows to plot over cost: the paper's own comparison, and the zoo's.
+
+    Returns:
+        Rows of ``reported_accuracy`` in its order: for each preset the first that
+        reports it (the paper before PyTorchVideo's zoo), and of models that are not
+        built here those of the paper's Table 2 and of that zoo that state a cost.
+    """
+    chosen, seen = [], set()
+    for row in reported_accuracy():
+        paper = row["source"].endswith("1812.03982v3 Table 2")
+        zoo = "pytorchvideo" in row["source"]
+        has_cost = row["gflops_per_view"] not in ("", "N/A")
+        if row["preset"]:
+            if row["preset"] not in seen:
+                chosen.append(row)
+            seen.add(row["preset"])
+        elif (paper or zoo) and has_cost:
+            chosen.append(row)
+    return chosen
 
 
 def ablations() -> list[dict[str, str]]:

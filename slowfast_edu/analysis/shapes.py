@@ -76,5 +76,6 @@ def summarize(model: nn.Module, crop: int = 224, depth: int = 2):
         depth=depth,
         row_settings=("var_names",),
         col_names=("output_size", "num_params", "mult_adds"),
+        col_width=20,
         verbose=0,
     )

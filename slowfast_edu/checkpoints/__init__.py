@@ -164,9 +164,7 @@ def load_checkpoint(
     model.load_state_dict(state, strict=False)
     default = "stride" if source == "slowfast_edu" else "linspace"
     rule = frame_rule or metadata.get("frame_rule", default)
-    model.config = replace(
-        model.config, clip=replace(model.config.clip, frame_rule=rule)
-    )
+    model.config = replace(model.config, clip=replace(model.config.clip, frame_rule=rule))
     head = f"not loaded: {problem}" if problem else "loaded"
     return LoadReport(source=source, tensors=len(state), head=head, frame_rule=rule)
 

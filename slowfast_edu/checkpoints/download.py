@@ -117,9 +117,7 @@ def _download(url: str, partial: Path, timeout_seconds: float) -> None:
 
 
 def _copy(response, partial: Path, start: int, total: int | None) -> None:
-    bar = tqdm(
-        total=total, initial=start, unit="B", unit_scale=True, desc=partial.stem
-    )
+    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=partial.stem)
     with partial.open("ab" if start else "wb") as file, bar:
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)

@@ -13,6 +13,9 @@ from collections.abc import Callable
 HEAD = "head.projection."
 TWO_PATHWAYS = ("slow", "fast")
 
+_PYTORCHVIDEO_KEY = re.compile(
+    r"blocks\.(\d+)\.(?:multipathway_(blocks\.[01]|fusion)\.)?(.*)"
+)
 _PYTORCHVIDEO_PARTS = (
     (r"^res_blocks\.(\d+)\.branch2\.conv_b\.conv_t\.", r"block\1.b_temporal.conv."),
     (r"^res_blocks\.(\d+)\.branch2\.conv_b\.norm\.", r"block\1.b_temporal.bn."),
@@ -31,7 +34,9 @@ def from_pytorchvideo(keys: set[str]) -> dict[str, str]:
     stages = {i: f"res{n}" for n, i in enumerate(sorted(numbers), start=2)}
     ours = {}
     for key in keys:
-        match = re.match(r"blocks\.(\d+)\.(?:multipathway_(blocks\.[01]|fusion)\.)?(.*)", key)
+        match = re.match(
+            r"blocks\.(\d+)\.(?:multipathway_(blocks\.[01]|fusion)\.)?(.*)", key
+        )
         if not match:
             continue
         index, owner, rest = int(match[1]), match[2], match[3]
@@ -77,7 +82,10 @@ _CAFFE2_BN = {"s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_
 _CAFFE2_CONV = {"w": "weight", "b": "bias"}
 _CAFFE2_LATERAL = re.compile(r"t_(?:pool1|(res\d)_\d+_branch2c_bn)_subsample_")
 _CAFFE2_PARTS = (
-    (re.compile(r"^(?:res_)?conv1_(bn_)?"), lambda m: "conv1." + ("bn" if m[1] else "conv")),
+    (
+        re.compile(r"^(?:res_)?conv1_(bn_)?"),
+        lambda m: "conv1." + ("bn" if m[1] else "conv"),
+    ),
     (
         re.compile(r"^(res\d)_(\d+)_branch(?:(1)|2([abc]))_(bn_)?"),
         lambda m: (

@@ -25,11 +25,15 @@ class Pathways(NamedTuple):
     fast: Tensor | None
 
 
-def check_clip(clip: Tensor, channels: int, frame_multiple: int = 1, name="clip") -> None:
+def check_clip(
+    clip: Tensor, channels: int, frame_multiple: int = 1, name: str = "clip"
+) -> None:
     """Refuse a tensor that the model cannot take, saying what would do.
 
     Args:
-        clip: expected (B, channels, T, H, W) with T a multiple of ``frame_multiple``.
+        clip: expected (B, C, T, H, W) of floating-point numbers.
+        channels: the C that it must have.
+        frame_multiple: what T must be a multiple of; the model's alpha.
         name: what to call it in the message.
 
     Raises:

@@ -125,9 +125,7 @@ def baseline_plan(config: BaselineConfig) -> PathwayPlan:
     none, i3d = ((1,),) * 4, ((3,), (3, 1), (3, 1), (1, 3))
     if config.kind == "r2plus1d":
         strides = {"spatial_stride": (2, 2, 2, 2), "temporal_stride": (1, 1, 2, 2)}
-        stages = _stages(
-            64, BLOCKS[50], none, (0,) * 4, factorised=(True,) * 4, **strides
-        )
+        stages = _stages(64, BLOCKS[50], none, (0,) * 4, factorised=(True,) * 4, **strides)
         return PathwayPlan(3, 64, stem_kernel=1, stages=stages, spatial_pool1=False)
     kernels, stem_kernel = (i3d, 5) if config.kind == "i3d" else (none, 1)
     stages = _stages(64, BLOCKS[50], kernels, (0,) * 4)

@@ -56,6 +56,7 @@ class SlowFast(nn.Module):
     Raises:
         ValueError: settings or a clip that cannot be, naming the rule and what would do.
 
+    >>> import torch
     >>> SlowFast(num_classes=10)(torch.zeros(1, 3, 32, 64, 64)).shape
     torch.Size([1, 10])
     """

@@ -1,0 +1,8 @@
+"""Figures for notebooks: every function returns a figure, ``show`` adds its caption."""
+
+from slowfast_edu.viz.architecture import draw_architecture
+from slowfast_edu.viz.charts import cost_accuracy, cost_bars
+from slowfast_edu.viz.frames import filmstrip
+from slowfast_edu.viz.style import show
+
+__all__ = ["cost_accuracy", "cost_bars", "draw_architecture", "filmstrip", "show"]

@@ -1,0 +1,153 @@
+"""Cost by pathway, and accuracy against cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from slowfast_edu.viz.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PATHWAY_COLORS,
+    PATHWAY_HATCHES,
+    PURPLE,
+    VERMILLION,
+    new_figure,
+)
+
+
+def cost_bars(costs: Mapping[str, Mapping[str, float]]) -> Figure:
+    """One bar a model, divided by pathway.
+
+    Args:
+        costs: {"4x16 R50": {"slow": GMACs, "fast": GMACs, ...}, ...}.
+
+    Returns:
+        The figure.
+    """
+    figure = new_figure(8, 1 + 0.6 * len(costs))
+    axis = figure.subplots()
+    for model, parts in costs.items():
+        left = 0.0
+        for part, gmacs in parts.items():
+            bar = axis.barh(
+                model,
+                gmacs,
+                left=left,
+                color=PATHWAY_COLORS[part],
+                hatch=PATHWAY_HATCHES[part],
+                edgecolor="white",
+                label=part if model == next(iter(costs)) else None,
+            )
+            share = gmacs / sum(parts.values())
+            if share > 0.05:
+                axis.bar_label(
+                    bar,
+                    [f"{share:.0%}"],
+                    label_type="center",
+                    color=BLACK,
+                    bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"},
+                )
+            left += gmacs
+    axis.invert_yaxis()
+    axis.set_xlabel("GMACs for one view")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=4, frameon=False)
+    return figure
+
+
+class CostPoint(NamedTuple):
+    """One model in the plane of cost and accuracy.
+
+    ``number`` stands beside its mark; ``built`` is True where the cost was counted here
+    and False where it is a reported one.
+    """
+
+    number: int
+    label: str
+    family: str
+    gflops: float
+    top1: float
+    built: bool
+
+
+FAMILY_MARKERS = {
+    "SlowFast": ("o", BLACK),
+    "Slow-only": ("s", BLUE),
+    "Fast-only": ("X", VERMILLION),
+    "3D ResNet": ("^", GREEN),
+    "R(2+1)D": ("D", PURPLE),
+    "Inception I3D": ("v", ORANGE),
+    "other": ("P", GREY),
+}
+
+
+LABEL_PLACES = ((8, 5), (8, -12), (-16, 5), (-16, -12), (-4, 10), (-4, -18))  # points
+
+
+def _number(axis, points: Sequence[CostPoint]) -> None:
+    """Write each number where it is farthest from all marks and numbers before it."""
+    spots = axis.transData.transform([(p.gflops, p.top1) for p in points])
+    taken = list(spots)
+    pixels_per_point = axis.figure.dpi / 72
+    for point, spot in zip(points, spots, strict=True):
+
+        def room(place, spot=spot):
+            at = spot + pixels_per_point * (np.array(place) + 4)
+            return min(np.hypot(*(at - other)) for other in taken)
+
+        best = max(LABEL_PLACES, key=room)
+        taken.append(spot + pixels_per_point * (np.array(best) + 4))
+        axis.annotate(
+            str(point.number),
+            (point.gflops, point.top1),
+            xytext=best,
+            textcoords="offset points",
+            fontsize=9,
+        )
+
+
+def cost_accuracy(points: Sequence[CostPoint], x_label: str) -> Figure:
+    """Accuracy over cost on a logarithmic axis.
+
+    Args:
+        points: models; ``family`` is a key of ``FAMILY_MARKERS``.
+        x_label: what the cost is, with its unit.
+
+    Returns:
+        The figure; filled marks were counted, hollow ones are reported.
+    """
+    figure = new_figure(9, 5.2)
+    axis = figure.subplots()
+    for family, (marker, color) in FAMILY_MARKERS.items():
+        for built in (True, False):
+            chosen = [p for p in points if (p.family, p.built) == (family, built)]
+            axis.scatter(
+                [p.gflops for p in chosen],
+                [p.top1 for p in chosen],
+                s=70,
+                marker=marker,
+                facecolor=color if built else "none",
+                edgecolor=color,
+                linewidth=1.6,
+            )
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.set(xlabel=x_label, ylabel="Kinetics-400 top-1 (%)")
+    axis.grid(alpha=0.3)
+    axis.spines[["top", "right"]].set_visible(False)
+    used = [f for f in FAMILY_MARKERS if any(p.family == f for p in points)]
+    handles = [
+        Line2D([], [], marker=FAMILY_MARKERS[f][0], color=FAMILY_MARKERS[f][1], ls="")
+        for f in used
+    ]
+    title = "filled: counted here\nhollow: reported cost"
+    axis.legend(handles, used, frameon=False, title=title, loc="lower right")
+    figure.draw_without_rendering()  # the numbers need the final places of the marks
+    _number(axis, points)
+    return figure

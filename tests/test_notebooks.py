@@ -1,0 +1,141 @@
+"""The notebooks as committed: executed, short, captioned, and true in what they quote."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from slowfast_edu import PRESETS, __version__, closed_form_macs, count_flops
+from slowfast_edu.models import build_model
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+PATHS = sorted(FOLDER.glob("*.ipynb"))
+MAX_LINES, MEDIAN_LINES, MAX_COLUMNS = 20, 6, 78
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def code_lines(cell) -> list[str]:
+    return [line for line in cell.source.splitlines() if line.strip()]
+
+
+def prose(notebook) -> str:
+    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+
+
+def printed(notebook) -> str:
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    return "".join(o.text for o in outputs if o.output_type == "stream")
+
+
+def test_there_are_notebooks():
+    assert [path.stem[:2] for path in PATHS] == ["00", "03", "05"]
+
+
+def test_every_cell_was_executed_in_order_and_without_error(notebook):
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    kinds = {output.output_type for cell in cells for output in cell.outputs}
+    assert "error" not in kinds
+    streams = {o.name for c in cells for o in c.outputs if o.output_type == "stream"}
+    assert streams <= {"stdout"}  # no warnings
+
+
+def test_nothing_of_the_machine_is_stored(notebook):
+    assert not any("execution" in cell.metadata for cell in notebook.cells)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert "version" not in notebook.metadata.language_info
+    text = prose(notebook) + printed(notebook)
+    assert not re.search(r"/(home|root|work|tmp|Users)/", text)
+
+
+def test_code_cells_are_short(notebook):
+    lengths = sorted(len(code_lines(cell)) for cell in code_cells(notebook))
+    assert lengths[-1] <= MAX_LINES
+    assert lengths[len(lengths) // 2] <= MEDIAN_LINES
+    lines = [line for cell in code_cells(notebook) for line in code_lines(cell)]
+    assert max(map(len, lines)) <= MAX_COLUMNS
+
+
+def test_there_is_more_prose_than_code(notebook):
+    lines = sum(len(code_lines(cell)) for cell in code_cells(notebook))
+    words = len(re.findall(r"\w+", prose(notebook)))
+    assert words / lines >= 6
+
+
+def test_every_figure_has_a_visible_caption_and_the_same_alternative_text(notebook):
+    figures = 0
+    for cell in code_cells(notebook):
+        for output, following in pairwise([*cell.outputs, None]):
+            if "image/png" in output.get("data", {}):
+                figures += 1
+                alt = output.metadata["image/png"]["alt"]
+                assert len(alt.split()) >= 10
+                assert following.data["text/markdown"].strip("*") == alt
+    assert figures >= 1
+
+
+def test_headings_descend_one_level_at_a_time(notebook):
+    text = re.sub(r"```.*?```", "", prose(notebook), flags=re.DOTALL)
+    levels = [len(m) for m in re.findall(r"^(#+) ", text, re.MULTILINE)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+
+
+def test_it_has_the_parts_that_a_learner_expects(notebook):
+    text = prose(notebook)
+    for part in ("**You need**", "**Time**", "| After this", "**Predict", "## Summary"):
+        assert part in text
+    assert "**Read on:**" in text
+
+
+def test_local_links_lead_somewhere(notebook):
+    for target in re.findall(r"\]\(([^)#]+)\)", prose(notebook)):
+        if not target.startswith("https://"):
+            assert (FOLDER / target).exists(), target
+
+
+def test_the_version_shown_is_the_library_s():
+    first = nbformat.read(FOLDER / "00_start_here.ipynb", as_version=4)
+    assert f"slowfast_edu {__version__}\n" in printed(first)
+
+
+def gmacs(name: str, crop: int = 256) -> float:
+    return closed_form_macs(PRESETS[name], crop) / 1e9
+
+
+@pytest.fixture(scope="module")
+def fvcore_4x16():
+    return count_flops(build_model("slowfast_4x16_r50"))
+
+
+def test_figures_quoted_in_the_prose_are_recomputed(fvcore_4x16):
+    """Each figure that prose states, formatted as it is written there."""
+    text = "\n".join(prose(nbformat.read(path, as_version=4)) for path in PATHS)
+    r101, zoo = gmacs("slowfast_8x8_r101"), gmacs("slowfast_8x8_r101_all_temporal")
+    fast = fvcore_4x16.by_pathway["fast"].macs / fvcore_4x16.macs
+    slow, lone_fast = gmacs("slow_4x16_r50"), gmacs("fast_32x2_r50")
+    quoted = [
+        f"| 36.1 GFLOPs | {gmacs('slowfast_4x16_r50'):.3f} GMACs |",
+        f"| {fast:.1%} |",
+        f"fvcore {fvcore_4x16.total / 1e9:.3f}",
+        f"At 224 it would be {gmacs('slowfast_4x16_r50', 224):.1f}",
+        f"| 65.7 (paper) | {gmacs('slowfast_8x8_r50'):.3f} |",
+        f"| 106 (paper) | {r101:.3f} |",
+        f"makes {zoo:.3f}",
+        f"{zoo / r101 - 1:.0%} more multiply-adds",
+        f"| 6.4 (paper, a slip) | {lone_fast:.3f} |",
+        f"| 234 (paper, open) | {gmacs('slowfast_16x8_r101_nl'):.3f} |",
+    ]
+    assert [figure for figure in quoted if figure not in text] == []
+    assert round(gmacs("slowfast_4x16_r50") / slow - 1, 2) == 0.32  # "a third more cost"
+    assert round(gmacs("slow_8x8_r50") / slow) == 2  # "doubles the cost"

@@ -49,7 +49,7 @@ def _segments(angles: dict[str, tuple[float, float]], hip: Point) -> list[tuple]
     for side in ("left", "right"):
         for name, root, lengths, radius, colours in (
             ("leg", hip, (0.20, 0.20), 0.032, (TROUSERS, TROUSERS)),
-            ("arm", neck + [0, 0.03], (0.14, 0.14), 0.023, (SHIRT, SKIN)),
+            ("arm", neck + np.array([0, 0.03]), (0.14, 0.14), 0.023, (SHIRT, SKIN)),
         ):
             upper, lower = angles[f"{side}_{name}"]
             shade = 0.7 if side == "left" else 1.0  # the far side is darker

@@ -47,8 +47,18 @@ def _at_least(field: str, value: int, least: int) -> None:
         )
 
 
+def check_kernel(field: str, kernel: int) -> None:
+    """Refuse a temporal kernel whose frames would not line up: it must be odd."""
+    _at_least(field, kernel, 1)
+    if kernel % 2 == 0:
+        raise ValueError(
+            f"{field}={kernel} must be odd, or Fast's frames do not line up with Slow's; "
+            f"the nearest are {kernel - 1} and {kernel + 1}"
+        )
+
+
 def _check_dropout(value: float) -> None:
-    if not 0 <= value < 1:
+    if not isinstance(value, int | float) or not 0 <= value < 1:
         raise ValueError(f"dropout={value!r} must lie in [0, 1); the paper uses 0.5")
 
 
@@ -131,9 +141,13 @@ class NonLocal:
     pool: tuple[int, int, int] = (1, 2, 2)
 
     def __post_init__(self):
+        if not isinstance(self.blocks, tuple):
+            raise ValueError(
+                f"non_local.blocks={self.blocks!r} must be a tuple; try (6, 13, 20)"
+            )
         for index in self.blocks:
             _at_least("non_local.blocks", index, 0)
-        if len(self.pool) != 3:
+        if not isinstance(self.pool, tuple) or len(self.pool) != 3:
             raise ValueError(
                 f"non_local.pool={self.pool!r} must hold 3 sizes (T, H, W); try (1, 2, 2)"
             )
@@ -189,24 +203,19 @@ class SlowFastConfig:
         _one_of("head", self.head, HEADS)
         _at_least("width", self.width, 1)
         _at_least("res4_temporal_blocks", self.res4_temporal_blocks, 0)
-        if not 0 < self.beta <= 1:
+        if not isinstance(self.beta, int | float) or not 0 < self.beta <= 1:
             raise ValueError(f"beta={self.beta!r} must lie in (0, 1]; the paper uses 1/8")
         _check_dropout(self.dropout)
         self._check_fusion()
         self._check_non_local()
 
     def _check_fusion(self) -> None:
-        _at_least("fusion_kernel", self.fusion_kernel, 1)
-        if self.fusion_kernel % 2 == 0:
-            raise ValueError(
-                f"fusion_kernel={self.fusion_kernel} must be odd, or Fast's frames do "
-                f"not line up with Slow's; the nearest are {self.fusion_kernel - 1} and "
-                f"{self.fusion_kernel + 1}"
-            )
+        check_kernel("fusion_kernel", self.fusion_kernel)
         if self.fusion != "ttoc_sum" or self.pathways != "slowfast":
             return
+        widths = [self.width * 2**stage for stage in range(4)]
         packed = self.clip.alpha * self.fast_channels(self.width)
-        if packed != self.width:
+        if any(self.clip.alpha * self.fast_channels(w) != w for w in widths):
             raise ValueError(
                 f"fusion='ttoc_sum' adds alpha * C_fast = {packed} channels to Slow's "
                 f"{self.width}, so beta must be 1/alpha = 1/{self.clip.alpha} "

@@ -72,7 +72,7 @@ def summarize(model: nn.Module, crop: int = 224, depth: int = 2):
     clip = example_clip(model.config, crop, next(model.parameters()).device)
     return summary(
         model,
-        input_data=[clip],
+        input_data=[tuple(clip) if isinstance(clip, Pathways) else clip],
         depth=depth,
         row_settings=("var_names",),
         col_names=("output_size", "num_params", "mult_adds"),

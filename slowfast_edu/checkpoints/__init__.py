@@ -134,7 +134,8 @@ def load_checkpoint(
         model: from ``build_model``.
         checkpoint: a file, or a state dict under any of the known names.
         frame_rule: in place of what the checkpoint says: a file of ours names its rule,
-            and the public zoos trained with "linspace".
+            and the public zoos trained with "linspace". A state dict of ours says
+            nothing, and the model keeps its rule.
 
     Raises:
         CheckpointError: unreadable, foreign, or for another model; the message names
@@ -146,6 +147,9 @@ def load_checkpoint(
     is_file = isinstance(checkpoint, str | os.PathLike)
     label = str(checkpoint) if is_file else "state dict"
     content, metadata = read_checkpoint(checkpoint) if is_file else (checkpoint, {})
+    stated = metadata.get("frame_rule")
+    if stated not in (None, *FRAME_RULES):
+        raise CheckpointError(f"{label}: frame_rule={stated!r} is not one of {FRAME_RULES}")
     try:
         tensors = unwrap(content)
         source, state = _translate(tensors, model)
@@ -162,8 +166,9 @@ def load_checkpoint(
         state = {k: v for k, v in state.items() if not k.startswith(HEAD)}
         warnings.warn(f"{label}: classifier not loaded: {problem}", stacklevel=2)
     model.load_state_dict(state, strict=False)
-    default = "stride" if source == "slowfast_edu" else "linspace"
-    rule = frame_rule or metadata.get("frame_rule", default)
+    ours = source == "slowfast_edu"
+    default = model.config.clip.frame_rule if ours else "linspace"
+    rule = frame_rule or stated or default
     model.config = replace(model.config, clip=replace(model.config.clip, frame_rule=rule))
     head = f"not loaded: {problem}" if problem else "loaded"
     return LoadReport(source=source, tensors=len(state), head=head, frame_rule=rule)

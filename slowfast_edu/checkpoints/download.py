@@ -1,5 +1,6 @@
 """The published PyTorchVideo weights, fetched once and kept."""
 
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -72,7 +73,7 @@ def fetch_weights(
         path.parent.mkdir(parents=True, exist_ok=True)
         _download(url, partial, timeout_seconds)
         os.replace(partial, path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(
             f"{url} could not be fetched: {reason}. Call again to go on from what has "

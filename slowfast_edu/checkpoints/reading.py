@@ -1,6 +1,7 @@
 """Reading a file that nobody vouches for: nothing in it is executed."""
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -101,6 +102,15 @@ def _read_any(path: Path) -> tuple[Mapping, dict[str, str]]:
     return _read_caffe2(path), {}
 
 
+def _cause(error: Exception) -> str:
+    """One line; torch's own message also advises to switch safe loading off."""
+    text = str(error).strip()
+    if wanted := re.search(r"GLOBAL (\S+)", text):
+        return f"it asks for {wanted[1]}, and a checkpoint holds tensors alone"
+    text = text.rpartition("WeightsUnpickler error: ")[2]
+    return (text or type(error).__name__).splitlines()[0][:200]
+
+
 def read_checkpoint(path: str | Path) -> tuple[Mapping, dict[str, str]]:
     """A checkpoint's content, without running anything in it.
 
@@ -125,9 +135,8 @@ def read_checkpoint(path: str | Path) -> tuple[Mapping, dict[str, str]]:
     try:
         return _read_any(path)
     except Exception as error:  # a damaged file can break a reader in any way
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f"{path}: not a checkpoint that can be read safely: {cause[:200]}. It may be "
+            f"{path}: not a checkpoint that can be read safely: {_cause(error)}. It may be "
             "truncated, of another kind, or made to run code; get it again from where "
             "it was published"
         ) from error

@@ -151,8 +151,10 @@ def init_weights(model: nn.Module) -> None:
 
     BN starts at weight 1 and bias 0, the classifier at N(0, 0.01) and bias 0; a
     non-local block's last BN starts at weight 0, so that the block begins as the
-    identity (Wang et al. 2018).
+    identity (Wang et al. 2018). Tensors on "meta", which hold no values, are left alone.
     """
+    if next(model.parameters()).is_meta:
+        return
     for module in model.modules():
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -17,10 +17,15 @@ class ClassificationHead(nn.Module):
         dropout: rate before the linear layer.
 
     Shape: one (B, C_i, T_i, H_i, W_i) a pathway -> (B, num_classes) or (B, sum of C_i).
+
+    Raises:
+        ValueError: fewer than one class.
     """
 
     def __init__(self, in_channels: int, num_classes: int | None, dropout: float = 0.5):
         super().__init__()
+        if num_classes is not None and num_classes < 1:
+            raise ValueError(f"num_classes={num_classes} must be at least 1")
         self.dropout = nn.Dropout(dropout)
         self.projection = nn.Identity()
         if num_classes is not None:

@@ -26,7 +26,11 @@ class Pathways(NamedTuple):
 
 
 def check_clip(
-    clip: Tensor, channels: int, frame_multiple: int = 1, name: str = "clip"
+    clip: Tensor,
+    channels: int,
+    frame_multiple: int = 1,
+    name: str = "clip",
+    min_size: int = MIN_SIZE,
 ) -> None:
     """Refuse a tensor that the model cannot take, saying what would do.
 
@@ -35,6 +39,7 @@ def check_clip(
         channels: the C that it must have.
         frame_multiple: what T must be a multiple of; the model's alpha.
         name: what to call it in the message.
+        min_size: the least height and width.
 
     Raises:
         TypeError: not a floating-point tensor.
@@ -63,10 +68,10 @@ def check_clip(
             f"{name} has T={frames} frames, must be a multiple of "
             f"alpha={frame_multiple}; the nearest: {near}"
         )
-    if min(height, width) < MIN_SIZE:
+    if min(height, width) < min_size:
         raise ValueError(
             f"{name} is {height}x{width} pixels (H x W), both must be at least "
-            f"{MIN_SIZE}; the nearest is {max(height, MIN_SIZE)}x{max(width, MIN_SIZE)}"
+            f"{min_size}; the nearest is {max(height, min_size)}x{max(width, min_size)}"
         )
 
 
@@ -102,8 +107,8 @@ def split_pathways(clip: Tensor | Pathways, config: SlowFastConfig) -> Pathways:
     """
     alpha = config.clip.alpha
     want_slow, want_fast = config.pathways != "fast", config.pathways != "slow"
-    if isinstance(clip, Pathways):
-        return _check_pathways(clip, config)
+    if isinstance(clip, tuple):  # tracers hand a plain tuple over
+        return _check_pathways(Pathways(*clip), config)
     if want_fast and config.fast_input == "flow":
         raise ValueError(
             "fast_input='flow' cannot be computed from frames; give "
@@ -124,13 +129,22 @@ def _check_pathways(clip: Pathways, config: SlowFastConfig) -> Pathways:
     if config.pathways != "slow":
         channels = FAST_INPUT_CHANNELS[config.fast_input]
         scale = 2 if config.fast_input == "half" else 1
-        enlarged = fast.repeat_interleave(scale, dim=4) if scale == 2 else fast
-        check_clip(enlarged, channels, alpha, name="Pathways.fast")
-    if slow is not None and fast is not None and fast.shape[2] != alpha * slow.shape[2]:
+        check_clip(fast, channels, alpha, "Pathways.fast", MIN_SIZE // scale)
+    if slow is None or fast is None:
+        return Pathways(slow, fast)
+    if fast.shape[2] != alpha * slow.shape[2]:
         raise ValueError(
             f"Pathways.fast has {fast.shape[2]} frames and Pathways.slow "
             f"{slow.shape[2]}; Fast must have alpha={alpha} times Slow's: "
             f"{alpha * slow.shape[2]}"
+        )
+    batch, size = slow.shape[0], tuple(side // scale for side in slow.shape[3:])
+    if fast.shape[0] != batch or tuple(fast.shape[3:]) != size:
+        raise ValueError(
+            f"Pathways.fast has B={fast.shape[0]} and {fast.shape[3]}x{fast.shape[4]} "
+            f"pixels; beside Pathways.slow of B={batch} and "
+            f"{slow.shape[3]}x{slow.shape[4]} it must have B={batch} and "
+            f"{size[0]}x{size[1]}"
         )
     return Pathways(slow, fast)
 

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from slowfast_edu.config import FUSIONS
+from slowfast_edu.config import FUSIONS, check_kernel
 from slowfast_edu.models.blocks import ConvBNReLU
 
 
@@ -61,11 +61,7 @@ class LateralConnection(nn.Module):
         super().__init__()
         if kind not in FUSIONS:
             raise ValueError(f"kind={kind!r} is not known; choose one of {FUSIONS}")
-        if kernel % 2 == 0:
-            raise ValueError(
-                f"kernel={kernel} must be odd, or Fast's frames do not line up with "
-                f"Slow's; the nearest are {kernel - 1} and {kernel + 1}"
-            )
+        check_kernel("kernel", kernel)
         self.alpha, self.kind = alpha, kind
         self.t_conv = None
         if kind == "t_conv":

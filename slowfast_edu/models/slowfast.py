@@ -23,6 +23,8 @@ class SlowPathway(Pathway):
     """
 
     def __init__(self, config: SlowFastConfig = SlowFastConfig(pathways="slow")):
+        if config.pathways == "fast":
+            raise ValueError("pathways='fast' has no Slow pathway; try 'slow'")
         super().__init__(slow_plan(config))
 
 
@@ -36,6 +38,8 @@ class FastPathway(Pathway):
     """
 
     def __init__(self, config: SlowFastConfig = SlowFastConfig()):
+        if config.pathways == "slow":
+            raise ValueError("pathways='slow' has no Fast pathway; try 'fast'")
         super().__init__(fast_plan(config))
 
 

@@ -1,6 +1,7 @@
 """The notebooks as committed: executed, short, captioned, and true in what they quote."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import nbformat
 import pytest
 
 from slowfast_edu import PRESETS, __version__, closed_form_macs, count_flops
+from slowfast_edu.analysis import count_parameters
 from slowfast_edu.models import build_model
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
@@ -113,6 +115,16 @@ def gmacs(name: str, crop: int = 256) -> float:
     return closed_form_macs(PRESETS[name], crop) / 1e9
 
 
+def lone_fast_macs() -> int:
+    """Fast's cost inside SlowFast: that of Fast-only without its classifier."""
+    fast_only = PRESETS["fast_32x2_r50"]
+    return closed_form_macs(replace(fast_only, head="features"))
+
+
+def everything_shown() -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in PATHS)
+
+
 @pytest.fixture(scope="module")
 def fvcore_4x16():
     return count_flops(build_model("slowfast_4x16_r50"))
@@ -124,7 +136,16 @@ def test_figures_quoted_in_the_prose_are_recomputed(fvcore_4x16):
     r101, zoo = gmacs("slowfast_8x8_r101"), gmacs("slowfast_8x8_r101_all_temporal")
     fast = fvcore_4x16.by_pathway["fast"].macs / fvcore_4x16.macs
     slow, lone_fast = gmacs("slow_4x16_r50"), gmacs("fast_32x2_r50")
+    conv1 = fvcore_4x16.by_stage["fast.conv1"].macs / fvcore_4x16.by_pathway["fast"].macs
+    fast_module = build_model("slowfast_4x16_r50").fast
+    stem = count_parameters(fast_module.conv1) / count_parameters(fast_module)
+    eight = PRESETS["slowfast_8x8_r50"]
+    kernel_5 = closed_form_macs(replace(eight, fusion_kernel=5)) / 1e9
+    fast_8x8 = lone_fast_macs() / closed_form_macs(eight)
     quoted = [
+        f"{stem:.0%} of its weights",
+        f"does {conv1:.0%} of its",
+        f"would count {kernel_5:.2f}",
         f"| 36.1 GFLOPs | {gmacs('slowfast_4x16_r50'):.3f} GMACs |",
         f"| {fast:.1%} |",
         f"fvcore {fvcore_4x16.total / 1e9:.3f}",
@@ -136,6 +157,7 @@ def test_figures_quoted_in_the_prose_are_recomputed(fvcore_4x16):
         f"| 6.4 (paper, a slip) | {lone_fast:.3f} |",
         f"| 234 (paper, open) | {gmacs('slowfast_16x8_r101_nl'):.3f} |",
     ]
+    assert f"to {fast_8x8:.1%}" in everything_shown()
     assert [figure for figure in quoted if figure not in text] == []
     assert round(gmacs("slowfast_4x16_r50") / slow - 1, 2) == 0.32  # "a third more cost"
     assert round(gmacs("slow_8x8_r50") / slow) == 2  # "doubles the cost"

@@ -77,13 +77,12 @@ def draw_architecture(config: SlowFastConfig) -> Figure:
             )
             axis.add_patch(arrow)
     axis.text(0.42, 1.33, "lateral", color=PATHWAY_COLORS["lateral"], ha="left")
-    for pathway, label in (("slow", "Slow"), ("fast", "Fast")):
+    strides = {"slow": config.clip.tau, "fast": config.clip.fast_stride}
+    for pathway, stride in strides.items():
         axis.text(
-            -0.75,
+            -0.8,
             Y_CENTER[pathway],
-            f"{label}\n1 of {config.clip.tau}"
-            if pathway == "slow"
-            else f"{label}\n1 of {config.clip.fast_stride}",
+            f"{pathway.title()}\n1 of {stride}\nraw frames",
             color=PATHWAY_COLORS[pathway],
             ha="center",
             va="center",

@@ -80,18 +80,32 @@ FAMILY_MARKERS = {
     "SlowFast": ("o", BLACK),
     "Slow-only": ("s", BLUE),
     "Fast-only": ("X", VERMILLION),
-    "3D ResNet": ("^", GREEN),
+    "C2D or I3D, ResNet": ("^", GREEN),
     "R(2+1)D": ("D", PURPLE),
     "Inception I3D": ("v", ORANGE),
     "other": ("P", GREY),
 }
 
 
-LABEL_PLACES = ((8, 5), (8, -12), (-16, 5), (-16, -12), (-4, 10), (-4, -18))  # points
+def family_of(row: Mapping[str, str]) -> str:
+    """The family, a key of ``FAMILY_MARKERS``, of a row of ``accuracy_points``."""
+    model = row["model"]
+    if "I3D" in model and row["backbone"] == "Inception-v1":
+        return "Inception I3D"
+    if model in ("C2D", "I3D"):
+        return "C2D or I3D, ResNet"
+    if model in ("Slow", "Slow-only"):
+        return "Slow-only"
+    families = ("SlowFast", "Fast-only", "R(2+1)D")
+    return next((name for name in families if model.startswith(name)), "other")
+
+
+LABEL_PLACES = ((8, 5), (-18, 5), (8, -13), (-18, -13), (-4, 10), (-4, -18))  # points
+ENOUGH_ROOM = 13  # points
 
 
 def _number(axis, points: Sequence[CostPoint]) -> None:
-    """Write each number where it is farthest from all marks and numbers before it."""
+    """Write each number beside its mark, clear of other marks and of earlier numbers."""
     spots = axis.transData.transform([(p.gflops, p.top1) for p in points])
     taken = list(spots)
     pixels_per_point = axis.figure.dpi / 72
@@ -101,7 +115,9 @@ def _number(axis, points: Sequence[CostPoint]) -> None:
             at = spot + pixels_per_point * (np.array(place) + 4)
             return min(np.hypot(*(at - other)) for other in taken)
 
-        best = max(LABEL_PLACES, key=room)
+        enough = ENOUGH_ROOM * pixels_per_point
+        clear = (place for place in LABEL_PLACES if room(place) >= enough)
+        best = next(clear, max(LABEL_PLACES, key=room))
         taken.append(spot + pixels_per_point * (np.array(best) + 4))
         axis.annotate(
             str(point.number),
@@ -143,8 +159,17 @@ def cost_accuracy(points: Sequence[CostPoint], x_label: str) -> Figure:
     axis.spines[["top", "right"]].set_visible(False)
     used = [f for f in FAMILY_MARKERS if any(p.family == f for p in points)]
     handles = [
-        Line2D([], [], marker=FAMILY_MARKERS[f][0], color=FAMILY_MARKERS[f][1], ls="")
-        for f in used
+        Line2D(
+            [],
+            [],
+            marker=FAMILY_MARKERS[family][0],
+            color=FAMILY_MARKERS[family][1],
+            ls="",
+            fillstyle="full"
+            if any(p.family == family and p.built for p in points)
+            else "none",
+        )
+        for family in used
     ]
     title = "filled: counted here\nhollow: reported cost"
     axis.legend(handles, used, frameon=False, title=title, loc="lower right")

@@ -33,5 +33,5 @@ def filmstrip(rows: dict[str, tuple[np.ndarray, Sequence[int]]], columns: int) -
         axis.set_ylabel(name, color=color, weight="bold")
         axis.set_yticks([])
         axis.spines[["top", "right", "left"]].set_visible(False)
-    axes[-1].set_xlabel("raw frame (a triangle marks each frame that is seen)")
+    axes[-1].set_xlabel("raw frame of the clip (a triangle marks each one that is seen)")
     return figure

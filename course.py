@@ -1,6 +1,7 @@
 """Open, test and repair the course. It needs Python and nothing else.
 
-It makes ``.venv`` in this folder, installs the course there, and writes nothing outside.
+It makes ``.venv`` in this folder and installs nothing outside of it; pip and Jupyter keep
+their usual caches and settings where they always do.
 A stamp in ``.venv/course`` says that an installation has finished and what it was made
 of; without it, the next call starts afresh. Old Pythons must still be able to read this
 file far enough to say that they are too old, so its syntax is plain.
@@ -178,9 +179,17 @@ def check_python(version: tuple) -> None:
     )
 
 
+def not_for_pip(option: str) -> bool:
+    """Whether pip would read an option as one of NOT_FOR_PIP, which it also shortens."""
+    if option.startswith("--"):
+        name = option.split("=")[0]
+        return name != "--pre" and any(full.startswith(name) for full in NOT_FOR_PIP)
+    return option[:2] in NOT_FOR_PIP
+
+
 def check_pip_options(options: list) -> None:
     """Refuse what would make pip install something else, or nothing."""
-    wrong = [option for option in options if option.split("=")[0] in NOT_FOR_PIP]
+    wrong = [option for option in options if not_for_pip(option)]
     wrong += [option for option in options[:1] if not option.startswith("-")]
     if wrong:
         raise CourseError(f"{wrong[0]!r} is no pip option to set up with.\n\n{USAGE}")
@@ -435,7 +444,7 @@ def reset_one(path: Path, original: bytes) -> None:
     if path.exists():
         work = path.read_bytes()
         if work.replace(b"\r\n", b"\n") == original.replace(b"\r\n", b"\n"):
-            return say(f"{path.name} is as it came: nothing to do.")
+            return say(f"{path.name} is the original, or as last committed: nothing to do.")
         copies = NOTEBOOKS / "my_work"
         copies.mkdir(exist_ok=True)
         stem = path.stem + time.strftime("_%Y-%m-%d_%H%M%S")

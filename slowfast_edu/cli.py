@@ -4,8 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from slowfast_edu.config import PRESETS
-
 
 def _flops(arguments: argparse.Namespace) -> None:
     """Print cost and size of all presets beside what others report."""
@@ -42,7 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     fetch = commands.add_parser(
         "fetch-weights", help="download PyTorchVideo's published Kinetics-400 weights"
     )
-    fetch.add_argument("name", metavar="NAME", help=f"a preset: {', '.join(PRESETS)}")
+    fetch.add_argument(
+        "name",
+        metavar="NAME",
+        help="a preset, such as slowfast_8x8_r50; a wrong one lists all",
+    )
     fetch.add_argument("--folder", help="where to keep them (default: torch.hub's folder)")
     fetch.add_argument("--base-url", help="a mirror to ask in place of the publisher")
     fetch.set_defaults(run=_fetch_weights)

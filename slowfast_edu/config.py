@@ -7,9 +7,17 @@
 Paper: Feichtenhofer et al., "SlowFast Networks for Video Recognition", ICCV 2019.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
+from numbers import Real
 from types import MappingProxyType
+
+from slowfast_edu.checks import (
+    check_choice,
+    check_count,
+    check_kernel,
+    check_kind,
+    nearest_divisors,
+)
 
 FRAME_RULES = ("stride", "linspace")
 PATHWAYS = ("slowfast", "slow", "fast")
@@ -19,6 +27,8 @@ FAST_INPUT_CHANNELS = MappingProxyType(
 )
 HEADS = ("linear", "features")
 BASELINES = ("c2d", "i3d", "r2plus1d", "i3d_inception", "r2plus1d_34")
+
+MIN_SIZE = 32  # pixels; five halvings leave res5 one of its own
 
 # Bottleneck blocks in res2, res3, res4, res5. 14 and 26 are ours, for small models:
 # 2 + 3 layers a block, as 50 = 2 + 3 * (3 + 4 + 6 + 3).
@@ -33,44 +43,9 @@ BLOCKS = MappingProxyType(
 )
 
 
-def _one_of(field: str, value: object, allowed: Collection) -> None:
-    if value not in allowed:
-        names = ", ".join(repr(name) for name in allowed)
-        raise ValueError(f"{field}={value!r} is not known; choose one of {names}")
-
-
-def _at_least(field: str, value: int, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(
-            f"{field}={value!r} must be a whole number of at least {least}; "
-            f"the nearest is {least}"
-        )
-
-
-def check_kernel(field: str, kernel: int) -> None:
-    """Refuse a temporal kernel whose frames would not line up: it must be odd."""
-    _at_least(field, kernel, 1)
-    if kernel % 2 == 0:
-        raise ValueError(
-            f"{field}={kernel} must be odd, or Fast's frames do not line up with Slow's; "
-            f"the nearest are {kernel - 1} and {kernel + 1}"
-        )
-
-
 def _check_dropout(value: float) -> None:
-    if not isinstance(value, int | float) or not 0 <= value < 1:
+    if not isinstance(value, Real) or not 0 <= value < 1:
         raise ValueError(f"dropout={value!r} must lie in [0, 1); the paper uses 0.5")
-
-
-def nearest_divisors(value: int, of: int) -> list[int]:
-    """The divisors of ``of`` next to ``value``, below and above.
-
-    >>> nearest_divisors(3, of=16)
-    [2, 4]
-    """
-    divisors = [d for d in range(1, of + 1) if of % d == 0]
-    below = [d for d in divisors if d < value][-1:]
-    return below + [d for d in divisors if d > value][:1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,8 +77,8 @@ class ClipConfig:
 
     def __post_init__(self):
         for name in ("T", "tau", "alpha"):
-            _at_least(name, getattr(self, name), 1)
-        _one_of("frame_rule", self.frame_rule, FRAME_RULES)
+            check_count(name, getattr(self, name), 1)
+        check_choice("frame_rule", self.frame_rule, FRAME_RULES)
         if self.tau % self.alpha:
             near = " and ".join(map(str, nearest_divisors(self.alpha, of=self.tau)))
             raise ValueError(
@@ -135,24 +110,28 @@ class NonLocal:
         blocks: after which blocks of res4, counted from 0. PySlowFast: (6, 13, 20).
         pool: max-pooling (T, H, W) before phi and g. PySlowFast: (1, 2, 2). The paper's
             234 GFLOPs would fit (2, 2, 2), which no source states.
+
+    Raises:
+        ValueError: blocks or sizes that cannot be.
     """
 
     blocks: tuple[int, ...] = (6, 13, 20)
     pool: tuple[int, int, int] = (1, 2, 2)
 
     def __post_init__(self):
-        if not isinstance(self.blocks, tuple):
+        if not isinstance(self.blocks, tuple) or len(set(self.blocks)) < len(self.blocks):
             raise ValueError(
-                f"non_local.blocks={self.blocks!r} must be a tuple; try (6, 13, 20)"
+                f"non_local.blocks={self.blocks!r} must be a tuple of different blocks; "
+                "try (6, 13, 20)"
             )
         for index in self.blocks:
-            _at_least("non_local.blocks", index, 0)
+            check_count("non_local.blocks", index, 0)
         if not isinstance(self.pool, tuple) or len(self.pool) != 3:
             raise ValueError(
                 f"non_local.pool={self.pool!r} must hold 3 sizes (T, H, W); try (1, 2, 2)"
             )
         for size in self.pool:
-            _at_least("non_local.pool", size, 1)
+            check_count("non_local.pool", size, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,7 +150,8 @@ class SlowFastConfig:
         fusion_kernel: temporal kernel of "t_conv". The text says 5; 8x8 R50 needs 7 to
             reach the 65.7 GFLOPs of Table 2, and PySlowFast uses 7 there.
         res4_temporal_blocks: how many of the first blocks of res4 have a temporal
-            kernel. 6 is all of R50 and the paper's R101; PyTorchVideo's R101 has 23.
+            kernel, where there are as many. 6 is all of R50, and of R101's 23 the paper's
+            choice; PyTorchVideo's R101 has 23.
         non_local: non-local blocks, or None.
         fast_input: what Fast sees (Table 5c): "rgb", "gray", "time_difference" (one
             channel), "half" (RGB at half the size) or "flow" (two channels).
@@ -196,14 +176,17 @@ class SlowFastConfig:
     head: str = "linear"
 
     def __post_init__(self):
-        _one_of("pathways", self.pathways, PATHWAYS)
-        _one_of("depth", self.depth, BLOCKS)
-        _one_of("fusion", self.fusion, FUSIONS)
-        _one_of("fast_input", self.fast_input, FAST_INPUT_CHANNELS)
-        _one_of("head", self.head, HEADS)
-        _at_least("width", self.width, 1)
-        _at_least("res4_temporal_blocks", self.res4_temporal_blocks, 0)
-        if not isinstance(self.beta, int | float) or not 0 < self.beta <= 1:
+        check_kind("clip", self.clip, ClipConfig)
+        if self.non_local is not None:
+            check_kind("non_local", self.non_local, NonLocal)
+        check_choice("pathways", self.pathways, PATHWAYS)
+        check_choice("depth", self.depth, BLOCKS)
+        check_choice("fusion", self.fusion, FUSIONS)
+        check_choice("fast_input", self.fast_input, FAST_INPUT_CHANNELS)
+        check_choice("head", self.head, HEADS)
+        check_count("width", self.width, 1)
+        check_count("res4_temporal_blocks", self.res4_temporal_blocks, 0)
+        if not isinstance(self.beta, Real) or not 0 < self.beta <= 1:
             raise ValueError(f"beta={self.beta!r} must lie in (0, 1]; the paper uses 1/8")
         _check_dropout(self.dropout)
         self._check_fusion()
@@ -262,7 +245,8 @@ class BaselineConfig:
     dropout: float = 0.5
 
     def __post_init__(self):
-        _one_of("kind", self.kind, BASELINES)
+        check_kind("clip", self.clip, ClipConfig)
+        check_choice("kind", self.kind, BASELINES)
         _check_dropout(self.dropout)
         if self.clip.alpha != 1:
             raise ValueError(

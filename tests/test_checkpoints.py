@@ -435,10 +435,10 @@ class Reduces:
 
 # Each makes something that would create the file ``marker`` if it were run.
 ATTACKS = {
-    "os.system": lambda marker: Reduces(os.system, f"touch '{marker}'"),
+    "os.system": lambda marker: Reduces(os.system, f'echo > "{marker}"'),
     "eval": lambda marker: Reduces(eval, f"open({str(marker)!r}, 'w').close()"),
     "object array": lambda marker: np.array(
-        [Reduces(os.system, f"touch '{marker}'")], dtype=object
+        [Reduces(os.system, f'echo > "{marker}"')], dtype=object
     ),
 }
 

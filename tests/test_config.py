@@ -139,7 +139,15 @@ def test_configurations_are_frozen_small_and_by_keyword(cls):
 # What is asked for, and what the message must hold: field, value, rule, nearest fix.
 REFUSED = [
     (ClipConfig, dict(T=0), ["T=0", "at least 1", "nearest is 1"]),
-    (ClipConfig, dict(T=2.5), ["T=2.5", "whole number"]),
+    (ClipConfig, dict(T=2.5), ["T=2.5", "whole number", "nearest is 2"]),
+    (ClipConfig, dict(T="8"), ["T='8'", "whole number"]),
+    (NonLocal, dict(blocks=6), ["blocks=6", "tuple", "(6, 13, 20)"]),
+    (NonLocal, dict(blocks=(6, 6)), ["blocks=(6, 6)", "different"]),
+    (NonLocal, dict(pool=2), ["pool=2", "3 sizes"]),
+    (SlowFastConfig, dict(clip=None), ["clip=None", "ClipConfig"]),
+    (SlowFastConfig, dict(non_local=(6,)), ["non_local=(6,)", "NonLocal"]),
+    (SlowFastConfig, dict(beta="x"), ["beta='x'", "(0, 1]", "1/8"]),
+    (SlowFastConfig, dict(depth=[50]), ["depth=[50]", "50, 101"]),
     (ClipConfig, dict(tau=-1), ["tau=-1", "at least 1", "nearest is 1"]),
     (ClipConfig, dict(alpha=True), ["alpha=True", "whole number"]),
     (ClipConfig, dict(alpha=3, tau=16), ["alpha=3", "divide tau=16", "2 and 4"]),
@@ -201,7 +209,13 @@ ABLATIONS = {
     ("Fast input: time diff", "-"): dict(fast_input="time_difference"),
     ("Fast input: optical flow", "-"): dict(fast_input="flow"),
 }
+# Table 6 and section 4.1 vary training and pretraining, not the architecture.
 TABLE_5 = [row for row in ablations() if row["table"] in ("5a", "5b", "5c")]
+
+
+def test_the_other_ablations_are_of_training_alone():
+    others = {row["table"] for row in ablations() if row not in TABLE_5}
+    assert others == {"6", "Sec 4.1"}
 
 
 @pytest.mark.parametrize("row", TABLE_5, ids=lambda r: f"{r['variant']} {r['setting']}")

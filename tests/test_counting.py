@@ -240,7 +240,7 @@ def test_counting_is_for_this_librarys_models():
 
 @pytest.mark.parametrize("crop", [31, 64.0, "64"])
 def test_impossible_crops_are_refused(crop):
-    with pytest.raises(ValueError, match=r"crop=.*from 32 up"):
+    with pytest.raises(ValueError, match=r"crop=.*whole number of at least 32"):
         closed_form_macs(SMALL, crop)
 
 

@@ -73,6 +73,20 @@ def test_frames_are_exact_despite_b_frames(numbered):
     assert frame_numbers(read_frames(numbered, wanted)) == wanted
 
 
+@pytest.mark.parametrize("ending", ["mkv", "avi", "ts", "h264"])
+def test_frames_are_exact_in_other_containers(maker, tmp_path, ending):
+    path = tmp_path / f"numbered.{ending}"
+    maker.encode(numbered_frames(100), path)
+    assert probe(path).frames == 100
+    wanted = [0, 1, 2, 30, 31, 50, 99]
+    assert frame_numbers(read_frames(path, wanted)) == wanted
+
+
+def test_a_fractional_index_is_refused(numbered):
+    with pytest.raises(TypeError):
+        read_frames(numbered, [1.7])
+
+
 def test_frames_come_in_the_order_asked_for_with_repeats(numbered):
     assert frame_numbers(read_frames(numbered, [50, 3, 50])) == [50, 3, 50]
 
@@ -149,6 +163,12 @@ def test_center_crop_gives_the_middle_square(height, width):
     cropped = center_crop(ramp, 32)
     assert cropped.shape == (1, 3, 2, 32, 32)
     assert cropped.mean().abs() < 0.05  # the middle of a ramp from -1 to 1
+
+
+@pytest.mark.parametrize("shape,crop", [((3, 2, 8, 8), 4), ((1, 3, 2, 8, 8), 0)])
+def test_center_crop_refuses_other_ranks_and_no_pixels(shape, crop):
+    with pytest.raises(ValueError, match=r"\(B, C, T, H, W\) and at least 1 pixel"):
+        center_crop(torch.zeros(shape), crop)
 
 
 def test_render_is_the_same_each_time_and_moves():

@@ -10,7 +10,7 @@ from slowfast_edu.checkpoints import download, fetch_weights
 from slowfast_edu.checkpoints.download import DownloadError, default_folder
 
 NAME, FILE = "slowfast_8x8_r50", "SLOWFAST_8x8_R50.pyth"
-CONTENT = bytes(range(256)) * 400
+CONTENT = b"PK\x03\x04" + bytes(range(252)) + bytes(range(256)) * 399  # begins as a zip
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -28,7 +28,9 @@ class Handler(BaseHTTPRequestHandler):
         if wanted and server.ranges and same:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             if start >= len(server.content):
-                return self.send_error(416)
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(server.content)}")
+                return self.end_headers()
             self.send_response(206)
             size = len(server.content)
             self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
@@ -123,17 +125,36 @@ def test_a_server_without_ranges_starts_over(server, fetch):
 
 def test_a_file_that_changed_meanwhile_starts_over(server, fetch):
     interrupt(server, fetch)
-    server.content, server.etag = CONTENT[::-1], '"two"'
-    assert fetch().read_bytes() == CONTENT[::-1]
+    changed = CONTENT[:4] + CONTENT[:3:-1]
+    server.content, server.etag = changed, '"two"'
+    assert fetch().read_bytes() == changed
 
 
 def test_a_file_that_became_shorter_is_fetched_anew(server, fetch):
     server.etag = None
     interrupt(server, fetch)
-    server.content = b"short"
+    server.content = CONTENT[:9]
     with pytest.raises(DownloadError, match="did not belong"):  # 416
         fetch()
-    assert fetch().read_bytes() == b"short"
+    assert fetch().read_bytes() == CONTENT[:9]
+
+
+def test_a_download_that_was_killed_at_its_very_end_is_kept(server, fetch, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / (FILE + ".part")).write_bytes(CONTENT)
+    server.during = lambda: pytest.fail("sent again")
+    path = fetch()  # the server answers 416: there is nothing behind what has come
+    assert path.read_bytes() == CONTENT
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_log_in_page_is_not_kept_as_weights(server, fetch, tmp_path):
+    server.content = b"<html>Please log in</html>"
+    with pytest.raises(DownloadError, match="not a PyTorch file"):
+        fetch()
+    assert not list((tmp_path / "kept").glob("*.p*"))
+    server.content = CONTENT
+    assert fetch().read_bytes() == CONTENT
 
 
 def test_a_length_that_lies_is_an_error_and_keeps_what_came(server, fetch, tmp_path):

@@ -323,6 +323,44 @@ def test_laterals_refuse_unknown_kinds_and_even_kernels(kind, kernel):
         LateralConnection(8, kind=kind, kernel=kernel)
 
 
+@pytest.mark.parametrize(
+    "shape", [(1, 2, 15, 4, 4), (1, 2, 8, 4, 4), (1, 2, 16, 2, 2), (1, 2, 16, 4, 3)]
+)
+@pytest.mark.parametrize("kind", ["t_conv", "t_sample", "ttoc_concat"])
+def test_laterals_refuse_features_that_do_not_go_together(kind, shape):
+    with pytest.raises(ValueError, match=r"alpha=4 times as many, 16, of the same size"):
+        LateralConnection(2, 4, kind)(clip_of(1, 8, 4, 4, 4), torch.zeros(shape))
+
+
+def test_laterals_of_a_half_size_fast_pathway_repeat_each_pixel():
+    slow, fast = clip_of(1, 8, 3, 4, 4), clip_of(1, 2, 12, 2, 2)
+    joined = LateralConnection(2, 4, "t_sample", enlarge=True)(slow, fast)
+    repeated = fast[:, :, ::4].repeat_interleave(2, dim=3).repeat_interleave(2, dim=4)
+    assert joined[:, 8:].equal(repeated)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, ClipConfig()])
+def test_build_model_refuses_what_is_neither_name_nor_configuration(wrong):
+    with pytest.raises(TypeError, match="neither a preset's name nor a configuration"):
+        slowfast_edu.build_model(wrong)
+
+
+@pytest.mark.parametrize("num_classes", [0, None, "10", 2.5, True])
+def test_the_number_of_classes_is_a_whole_number(num_classes):
+    with pytest.raises(ValueError, match=r"num_classes=.* must be a whole number"):
+        slowfast_edu.build_model("slowfast_tiny", num_classes)
+
+
+def test_a_clip_with_its_channels_last_is_told_how_to_turn():
+    with pytest.raises(ValueError, match=r"clip\.permute\(0, 4, 1, 2, 3\)"):
+        check_clip(torch.zeros(1, 16, 32, 32, 3), channels=3)
+
+
+def test_lecture_arguments_name_the_nearest_frame_counts():
+    with pytest.raises(ValueError, match=r"num_frames=30.*24 and 32"):
+        slowfast_edu.SlowFast(num_frames=30)
+
+
 # Non-local block
 
 

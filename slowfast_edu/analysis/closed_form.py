@@ -8,12 +8,15 @@ of the paper's GFLOPs: one view, batch normalisation and pooling not counted.
 from collections import Counter
 from collections.abc import Iterator
 
-from slowfast_edu.config import BaselineConfig, ModelConfig
+from slowfast_edu.checks import check_count
+from slowfast_edu.config import MIN_SIZE, BaselineConfig, ModelConfig
 from slowfast_edu.models.baselines import (
     INCEPTION_BLOCKS,
     INCEPTION_POOLS,
     R34_BLOCKS,
     R34_WIDTHS,
+    InceptionI3D,
+    R2Plus1D34,
     inception_out_channels,
     r2plus1d_middle,
 )
@@ -143,9 +146,9 @@ def _r2plus1d_34(size: Size) -> Iterator[tuple[str, int]]:
 def _baseline_stages(config: BaselineConfig, crop: int) -> Counter:
     size = (config.clip.T, crop)
     if config.kind == "i3d_inception":
-        steps, features = dict(_inception(size)), 1024
+        steps, features = dict(_inception(size)), InceptionI3D.out_channels
     elif config.kind == "r2plus1d_34":
-        steps, features = dict(_r2plus1d_34(size)), 512
+        steps, features = dict(_r2plus1d_34(size)), R2Plus1D34.out_channels
     else:
         plan = baseline_plan(config)
         steps = {name: macs for name, macs, _ in _pathway(plan, size)}
@@ -169,10 +172,13 @@ def closed_form_stages(
         stages that cost nothing are left out.
 
     Raises:
-        ValueError: a crop that is not a whole number from 32 up.
+        ValueError: a crop below 32, or fewer than one class.
+        TypeError: not a configuration.
     """
-    if not isinstance(crop, int) or crop < 32:
-        raise ValueError(f"crop={crop!r} must be a whole number of pixels from 32 up")
+    if not isinstance(config, ModelConfig):
+        raise TypeError(f"{config!r} is not a configuration; PRESETS has one a name")
+    check_count("crop", crop, least=MIN_SIZE)
+    check_count("num_classes", num_classes)
     baseline = isinstance(config, BaselineConfig)
     macs = _baseline_stages(config, crop) if baseline else _slowfast_stages(config, crop)
     features = macs.pop("features")

@@ -97,6 +97,7 @@ def count_flops(model: nn.Module, crop: int = 256) -> FlopCount:
 
     Raises:
         TypeError: the model is not one of this library's (it has no ``config``).
+        ValueError: a crop below 32.
     """
     from fvcore.nn import FlopCountAnalysis  # slow to import
 

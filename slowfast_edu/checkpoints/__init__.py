@@ -116,8 +116,18 @@ def _head_problem(state: dict, model: nn.Module) -> str | None:
         return "the model gives features and has no classifier"
     if not given:
         return "the checkpoint has no classifier"
-    theirs, ours = tuple(given.get(HEAD + "weight", ())), tuple(own[HEAD + "weight"])
+    if own.keys() != given.keys():
+        return f"it has {sorted(given)}, the model has {sorted(own)}"
+    theirs, ours = tuple(given[HEAD + "weight"]), tuple(own[HEAD + "weight"])
     return f"the checkpoint's is {theirs} (classes, features), the model's {ours}"
+
+
+def _check_ours(model: nn.Module) -> None:
+    if not hasattr(model, "config"):
+        raise TypeError(
+            f"{type(model).__name__} is not a model of this library; of a wrapped one pass "
+            "the model inside (model.module)"
+        )
 
 
 def load_checkpoint(
@@ -141,7 +151,9 @@ def load_checkpoint(
         CheckpointError: unreadable, foreign, or for another model; the message names
             the presets that it would fit.
         ValueError: an unknown frame rule.
+        TypeError: not a model of this library, or one inside a wrapper.
     """
+    _check_ours(model)
     if frame_rule not in (None, *FRAME_RULES):
         raise ValueError(f"frame_rule={frame_rule!r} is not one of {FRAME_RULES}")
     is_file = isinstance(checkpoint, str | os.PathLike)
@@ -189,8 +201,11 @@ def save_checkpoint(model: nn.Module, path: str | Path) -> Path:
     Raises:
         ValueError: another ending.
         OSError: the folder is missing or cannot be written to; an existing file stays.
+        TypeError: not a model of this library, or one inside a wrapper.
     """
     from safetensors.torch import save
+
+    _check_ours(model)
 
     path = Path(path)
     if path.suffix != ".safetensors":

@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
+from slowfast_edu.checkpoints.reading import is_torch_file
+
 BASE_URL = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics"
 PUBLISHED = {
     "slowfast_4x16_r50": "SLOWFAST_4x16_R50.pyth",
@@ -44,7 +46,8 @@ def fetch_weights(
     """Download the published Kinetics-400 weights of a preset, or find them kept.
 
     An interrupted download goes on where it stopped; a file appears under its name only
-    when all of it has come. The publisher gives no checksum, so the length is checked.
+    when all of it has come. The publisher gives no checksum, so its length and first
+    bytes are checked.
 
     Args:
         name: a preset that PyTorchVideo has published.
@@ -107,14 +110,19 @@ def _download(url: str, partial: Path, timeout_seconds: float) -> None:
             tag_file.write_text(response.headers.get("ETag") or "")
             _copy(response, partial, start, total)
     except urllib.error.HTTPError as error:
-        if error.code != 416:
+        if error.code != 416:  # nothing lies behind what has come
             raise
-        partial.unlink()  # longer than the file: it was another one
-        raise OSError("what had come did not belong to this file") from error
+        total = start if error.headers["Content-Range"] == f"bytes */{start}" else -1
     got = partial.stat().st_size
-    if total is not None and got != total:
+    if total not in (None, -1, got):
         raise OSError(f"it was cut short at {got} of {total} bytes")
-    tag_file.unlink()
+    tag_file.unlink(missing_ok=True)
+    if total == -1:
+        partial.unlink()
+        raise OSError("what had come did not belong to this file")
+    if not is_torch_file(partial):
+        partial.unlink()
+        raise OSError("what came is not a PyTorch file; is a log-in page in between?")
 
 
 def _copy(response, partial: Path, start: int, total: int | None) -> None:

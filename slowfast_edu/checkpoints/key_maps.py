@@ -34,9 +34,7 @@ def from_pytorchvideo(keys: set[str]) -> dict[str, str]:
     stages = {i: f"res{n}" for n, i in enumerate(sorted(numbers), start=2)}
     ours = {}
     for key in keys:
-        match = re.match(
-            r"blocks\.(\d+)\.(?:multipathway_(blocks\.[01]|fusion)\.)?(.*)", key
-        )
+        match = _PYTORCHVIDEO_KEY.match(key)
         if not match:
             continue
         index, owner, rest = int(match[1]), match[2], match[3]

@@ -87,11 +87,17 @@ def _read_caffe2(path: Path) -> dict[str, Tensor]:
     }
 
 
-def _read_any(path: Path) -> tuple[Mapping, dict[str, str]]:
+def is_torch_file(path: Path) -> bool:
+    """Whether a file begins as ``torch.save`` writes them, now or formerly."""
     with path.open("rb") as file:
-        start = file.read(16)
-    if start.startswith((TORCH_ZIP, TORCH_LEGACY)):
+        return file.read(len(TORCH_LEGACY)).startswith((TORCH_ZIP, TORCH_LEGACY))
+
+
+def _read_any(path: Path) -> tuple[Mapping, dict[str, str]]:
+    if is_torch_file(path):
         return torch.load(path, map_location="cpu", weights_only=True), {}
+    with path.open("rb") as file:
+        start = file.read(9)
     header_bytes = int.from_bytes(start[:8], "little")
     if start[8:9] == b"{" and header_bytes < path.stat().st_size:
         from safetensors import safe_open
@@ -143,7 +149,9 @@ def read_checkpoint(path: str | Path) -> tuple[Mapping, dict[str, str]]:
 
 
 def unwrap(content: object) -> dict[str, Tensor]:
-    """The named tensors inside a training checkpoint, without a DataParallel prefix.
+    """The named tensors inside a training checkpoint, without a wrapper's prefix.
+
+    The wrappers are DataParallel's ``module.`` and torch.compile's ``_orig_mod.``.
 
     Raises:
         CheckpointError: there are none.
@@ -155,4 +163,5 @@ def unwrap(content: object) -> dict[str, Tensor]:
     tensors = {str(key): value for key, value in items if isinstance(value, Tensor)}
     if not tensors:
         raise CheckpointError(f"it holds no named tensors ({type(content).__name__})")
-    return {key.removeprefix("module."): value for key, value in tensors.items()}
+    wrappers = re.compile(r"^((module|_orig_mod)\.)+")
+    return {wrappers.sub("", key): value for key, value in tensors.items()}

@@ -38,7 +38,15 @@ def center_crop(clip: Tensor, crop: int) -> Tensor:
 
     Returns:
         (B, C, T, crop, crop).
+
+    Raises:
+        ValueError: another rank, or a crop below 1.
     """
+    if clip.ndim != 5 or crop < 1:
+        raise ValueError(
+            f"clip of shape {tuple(clip.shape)} and crop={crop}: they must be "
+            "(B, C, T, H, W) and at least 1 pixel"
+        )
     height, width = clip.shape[3:]
     scale = crop / min(height, width)
     if scale != 1:

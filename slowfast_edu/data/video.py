@@ -1,5 +1,6 @@
 """Exact frames out of a video file, with PyAV."""
 
+import operator
 import os
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -32,7 +33,9 @@ def _open(path: str | os.PathLike):
     """(container, its video stream), with every failure told as a VideoError."""
     path = Path(path)
     if not path.is_file():
-        raise VideoError(f"{path}: no such file")
+        raise VideoError(
+            f"{path}: no such file" if not path.exists() else f"{path}: no file"
+        )
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -44,9 +47,42 @@ def _open(path: str | os.PathLike):
         raise VideoError(f"{path}: cannot be decoded: {error.strerror}") from error
 
 
-def _timestamps(container, stream) -> list[int]:
-    """Presentation times of all frames, in the order in which they are shown."""
-    return sorted(p.pts for p in container.demux(stream) if p.pts is not None)
+def _packet_times(container, stream) -> list[int]:
+    """One time stamp a frame, in the order in which frames are shown; 0 if unknown."""
+    packets = [packet for packet in container.demux(stream) if packet.size]
+    return sorted(packet.pts or 0 for packet in packets)
+
+
+def _is_indexed(container) -> bool:
+    """MP4 and Matroska say when each frame is shown, and seek to a key frame exactly.
+
+    AVI's time stamps are in decoding order, and a transport stream seeks late.
+    """
+    return bool({"mp4", "matroska"} & set(container.format.name.split(",")))
+
+
+def _by_time(container, stream, times: list[int], wanted: set[int]) -> dict:
+    """{index: image}: decode from the key frame before the first index."""
+    indices = {times[index]: index for index in wanted}
+    container.seek(min(indices), stream=stream, backward=True)
+    images = {}
+    for frame in container.decode(stream):
+        if frame.pts in indices:
+            images[indices[frame.pts]] = frame.to_ndarray(format="rgb24")
+        if len(images) == len(wanted):
+            break
+    return images
+
+
+def _by_count(container, stream, wanted: set[int]) -> dict:
+    """{index: image}: decode from the beginning; the decoder puts frames in order."""
+    images = {}
+    for index, frame in enumerate(container.decode(stream)):
+        if index in wanted:
+            images[index] = frame.to_ndarray(format="rgb24")
+        if len(images) == len(wanted):
+            break
+    return images
 
 
 def probe(path: str | os.PathLike) -> VideoInfo:
@@ -59,7 +95,7 @@ def probe(path: str | os.PathLike) -> VideoInfo:
         VideoError: missing, not a video, or without a frame.
     """
     with _open(path) as (container, stream):
-        frames = len(_timestamps(container, stream))
+        frames = len(_packet_times(container, stream))
         if not frames or not stream.average_rate:
             raise VideoError(f"{path}: holds no video frames")
         rate = float(stream.average_rate)
@@ -69,9 +105,10 @@ def probe(path: str | os.PathLike) -> VideoInfo:
 def read_frames(path: str | os.PathLike, indices: Sequence[int]) -> np.ndarray:
     """Decode the frames at ``indices``, counted in the order in which they are shown.
 
-    Frames are matched by time stamp, so B-frames cannot shift them; decoding starts at
-    the key frame before the first index and ends with the last. A rotation that the
-    file asks players for is not applied.
+    In MP4 and Matroska frames are found by their time stamps, and decoding starts at the
+    key frame before the first index; other files are decoded from the beginning. Either
+    way B-frames cannot shift them. A rotation that the file asks players for is not
+    applied.
 
     Args:
         path: any file that FFmpeg opens.
@@ -82,28 +119,28 @@ def read_frames(path: str | os.PathLike, indices: Sequence[int]) -> np.ndarray:
 
     Raises:
         VideoError: missing, not a video, damaged, or shorter than an index asks.
+        ValueError: no index at all.
+        TypeError: an index that is not a whole number.
     """
-    indices = [int(index) for index in indices]
+    indices = [operator.index(index) for index in indices]
     if not indices:
         raise ValueError("indices is empty; name at least one frame")
     with _open(path) as (container, stream):
-        times = _timestamps(container, stream)
+        times = _packet_times(container, stream)
         if min(indices) < 0 or max(indices) >= len(times):
             raise VideoError(
                 f"{path}: frames {min(indices)} to {max(indices)} were asked for, but it "
                 f"has {len(times)}: 0 to {len(times) - 1}"
             )
-        wanted = {times[index] for index in indices}
-        container.seek(min(wanted), stream=stream, backward=True)
-        images = {}
-        for frame in container.decode(stream):
-            if frame.pts in wanted:
-                images[frame.pts] = frame.to_ndarray(format="rgb24")
-            if len(images) == len(wanted):
-                break
+        wanted = set(indices)
+        indexed = _is_indexed(container)
+        images = _by_time(container, stream, times, wanted) if indexed else {}
+    if not indexed:  # opened anew, for not all of these files can be rewound
+        with _open(path) as (container, stream):
+            images = _by_count(container, stream, wanted)
     if len(images) < len(wanted):
         raise VideoError(
             f"{path}: {len(wanted) - len(images)} of {len(wanted)} frames could not be "
             "decoded; the file may be truncated"
         )
-    return np.stack([images[times[index]] for index in indices])
+    return np.stack([images[index] for index in indices])

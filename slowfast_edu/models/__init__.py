@@ -2,7 +2,8 @@
 
 from torch import nn
 
-from slowfast_edu.config import PRESETS, BaselineConfig, SlowFastConfig
+from slowfast_edu.checks import check_count
+from slowfast_edu.config import PRESETS, BaselineConfig, ModelConfig, SlowFastConfig
 from slowfast_edu.models.baselines import Baseline
 from slowfast_edu.models.inputs import Pathways, example_clip, split_pathways
 from slowfast_edu.models.lateral import LateralConnection, time_to_channel
@@ -44,6 +45,7 @@ def build_model(
 
     Raises:
         ValueError: an unknown name, with the known ones; fewer than one class.
+        TypeError: neither a name nor a configuration.
 
     >>> build_model("slowfast_tiny", num_classes=10).head.projection.out_features
     10
@@ -51,6 +53,12 @@ def build_model(
     if isinstance(name, str) and name not in PRESETS:
         raise ValueError(f"no preset is called {name!r}; there are {', '.join(PRESETS)}")
     config = PRESETS[name] if isinstance(name, str) else name
+    if not isinstance(config, ModelConfig):
+        raise TypeError(
+            f"{name!r} is neither a preset's name nor a configuration; there are the "
+            f"presets {', '.join(PRESETS)}"
+        )
+    check_count("num_classes", num_classes)
     if isinstance(config, BaselineConfig):
         return Baseline(config, num_classes)
     return SlowFast(num_classes, config=config)

@@ -47,7 +47,10 @@ def same_padding(sizes, kernel, stride) -> list[int]:
 
 
 class SamePadConv(ConvBNReLU):
-    """conv -> BN -> ReLU with SAME padding, as I3D was trained."""
+    """conv -> BN -> ReLU with SAME padding, as I3D was trained.
+
+    Shape: (B, C_in, T, H, W) -> (B, C_out, T/s_t, H/s, W/s), rounded up.
+    """
 
     def __init__(self, in_channels, out_channels, kernel, stride=(1, 1, 1)):
         super().__init__(in_channels, out_channels, kernel, stride)
@@ -59,7 +62,10 @@ class SamePadConv(ConvBNReLU):
 
 
 class SamePadMaxPool(nn.Module):
-    """Max-pooling with SAME padding."""
+    """Max-pooling with SAME padding.
+
+    Shape: (B, C, T, H, W) -> (B, C, T/s_t, H/s, W/s), rounded up.
+    """
 
     def __init__(self, kernel, stride):
         super().__init__()

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from slowfast_edu.checks import check_count
+
 
 class ClassificationHead(nn.Module):
     """Global average pool of each pathway, concatenate, dropout, linear (Table 1).
@@ -19,13 +21,13 @@ class ClassificationHead(nn.Module):
     Shape: one (B, C_i, T_i, H_i, W_i) a pathway -> (B, num_classes) or (B, sum of C_i).
 
     Raises:
-        ValueError: fewer than one class.
+        ValueError: not a whole number of classes from 1 up.
     """
 
     def __init__(self, in_channels: int, num_classes: int | None, dropout: float = 0.5):
         super().__init__()
-        if num_classes is not None and num_classes < 1:
-            raise ValueError(f"num_classes={num_classes} must be at least 1")
+        if num_classes is not None:
+            check_count("num_classes", num_classes)
         self.dropout = nn.Dropout(dropout)
         self.projection = nn.Identity()
         if num_classes is not None:

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from slowfast_edu.config import FAST_INPUT_CHANNELS, ModelConfig, SlowFastConfig
+from slowfast_edu.checks import check_count, nearest_multiples
+from slowfast_edu.config import FAST_INPUT_CHANNELS, MIN_SIZE, ModelConfig, SlowFastConfig
 from slowfast_edu.sampling import slow_positions
 
-MIN_SIZE = 32  # five halvings; below it res5 would have no pixel of its own
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B
 
 
@@ -46,10 +46,11 @@ def check_clip(
         ValueError: wrong rank, channels, frame count or size.
     """
     if not isinstance(clip, Tensor) or not clip.is_floating_point():
-        kind = clip.dtype if isinstance(clip, Tensor) else type(clip).__name__
+        kind = clip.dtype if isinstance(clip, Tensor) else f"a {type(clip).__name__}"
         raise TypeError(
-            f"{name} is {kind}, must be a floating-point tensor; for uint8 frames use "
-            "slowfast_edu.data.transforms.normalize"
+            f"{name} is {kind}, must be one floating-point tensor (B, C, T, H, W); uint8 "
+            "frames become one by slowfast_edu.data.transforms.normalize, and Pathways are "
+            "for models with two pathways"
         )
     shape = tuple(clip.shape)
     if clip.ndim != 5:
@@ -57,13 +58,14 @@ def check_clip(
         raise ValueError(f"{name} has shape {shape}, must be (B, C, T, H, W){hint}")
     batch, has_channels, frames, height, width = shape
     if batch == 0 or has_channels != channels:
+        last = has_channels != channels and width == channels
+        hint = "; channels come second: clip.permute(0, 4, 1, 2, 3)" if last else ""
         raise ValueError(
             f"{name} has shape {shape}, so B={batch}, C={has_channels}; must be "
-            f"(B, C, T, H, W) with B at least 1 and C={channels}"
+            f"(B, C, T, H, W) with B at least 1 and C={channels}{hint}"
         )
     if frames == 0 or frames % frame_multiple:
-        below, above = _nearest_multiples(frames, frame_multiple)
-        near = f"{below} and {above}" if below else f"{above}"
+        near = nearest_multiples(frames, frame_multiple)
         raise ValueError(
             f"{name} has T={frames} frames, must be a multiple of "
             f"alpha={frame_multiple}; the nearest: {near}"
@@ -73,11 +75,6 @@ def check_clip(
             f"{name} is {height}x{width} pixels (H x W), both must be at least "
             f"{min_size}; the nearest is {max(height, min_size)}x{max(width, min_size)}"
         )
-
-
-def _nearest_multiples(value: int, of: int) -> tuple[int, int]:
-    below = value // of * of
-    return below, below + of
 
 
 def _fast_input(clip: Tensor, config: SlowFastConfig) -> Tensor:
@@ -107,7 +104,7 @@ def split_pathways(clip: Tensor | Pathways, config: SlowFastConfig) -> Pathways:
     """
     alpha = config.clip.alpha
     want_slow, want_fast = config.pathways != "fast", config.pathways != "slow"
-    if isinstance(clip, tuple):  # tracers hand a plain tuple over
+    if isinstance(clip, tuple) and len(clip) == 2:  # tracers hand a plain tuple over
         return _check_pathways(Pathways(*clip), config)
     if want_fast and config.fast_input == "flow":
         raise ValueError(
@@ -159,10 +156,14 @@ def example_clip(
         crop: height and width in pixels.
         device: where to make them; "meta" costs no memory.
 
+    Raises:
+        ValueError: a crop below 32.
+
     >>> from slowfast_edu.config import PRESETS
     >>> example_clip(PRESETS["slowfast_4x16_r50"], crop=64).shape
     torch.Size([1, 3, 32, 64, 64])
     """
+    check_count("crop", crop, least=MIN_SIZE)
     frames = config.clip.fast_frames
     clip = torch.zeros(1, 3, frames, crop, crop, device=device)
     if getattr(config, "fast_input", "rgb") == "flow":

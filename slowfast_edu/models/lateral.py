@@ -6,7 +6,7 @@ joined, alpha frames must become one:
 ==============  ===================================================  ================
 kind            how                                                  adds to Slow
 ==============  ===================================================  ================
-``t_conv``      5x1x1 convolution of stride alpha, BN, ReLU          2 * C_fast
+``t_conv``      k x1x1 convolution of stride alpha, BN, ReLU         2 * C_fast
 ``t_sample``    every alpha-th frame                                 C_fast
 ``ttoc_concat`` alpha frames packed into channels                    alpha * C_fast
 ``ttoc_sum``    the same, added to Slow: needs alpha * beta = 1      nothing
@@ -18,12 +18,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from slowfast_edu.config import FUSIONS, check_kernel
+from slowfast_edu.checks import check_kernel
+from slowfast_edu.config import FUSIONS
 from slowfast_edu.models.blocks import ConvBNReLU
 
 
 def time_to_channel(fast: Tensor, alpha: int) -> Tensor:
-    """Pack each ``alpha`` frames into the channels of one (TtoC).
+    """Pack each ``alpha`` frames into the channels of one (TtoC, section 3.3).
+
+    Args:
+        fast: features whose number of frames ``alpha`` divides.
+        alpha: frame-rate ratio.
 
     Shape: (B, C, alpha * T, H, W) -> (B, alpha * C, T, H, W); channel ``f * C + c`` is
     channel c of the f-th frame. The paper does not fix that order; no count depends on
@@ -39,30 +44,34 @@ def time_to_channel(fast: Tensor, alpha: int) -> Tensor:
 class LateralConnection(nn.Module):
     """Bring Fast's features to Slow's frames and join them.
 
-    Where Fast works at half the size (``fast_input="half"``) its features are repeated
-    to Slow's size first; the paper does not say how it did that.
-
     Args:
         fast_channels: channels of Fast at this place.
         alpha: frame-rate ratio.
         kind: one of ``config.FUSIONS``.
         kernel: temporal kernel of ``t_conv``; odd.
+        enlarge: repeat Fast's pixels to Slow's size, for ``fast_input="half"``. (The
+            paper does not say how it joined the two sizes.)
 
     Shape: Slow (B, C, T, H, W), Fast (B, C_fast, alpha * T, H, W)
         -> (B, C + added, T, H, W).
 
     Raises:
-        ValueError: an unknown kind, an even kernel.
+        ValueError: an unknown kind, an even kernel; features that do not go together.
     """
 
     def __init__(
-        self, fast_channels: int, alpha: int = 8, kind: str = "t_conv", kernel: int = 5
+        self,
+        fast_channels: int,
+        alpha: int = 8,
+        kind: str = "t_conv",
+        kernel: int = 5,
+        enlarge: bool = False,
     ):
         super().__init__()
         if kind not in FUSIONS:
             raise ValueError(f"kind={kind!r} is not known; choose one of {FUSIONS}")
         check_kernel("kernel", kernel)
-        self.alpha, self.kind = alpha, kind
+        self.alpha, self.kind, self.enlarge = alpha, kind, enlarge
         self.t_conv = None
         if kind == "t_conv":
             self.t_conv = ConvBNReLU(
@@ -80,12 +89,22 @@ class LateralConnection(nn.Module):
     def forward(self, slow: Tensor, fast: Tensor) -> Tensor:
         if self.kind == "none":
             return slow
+        self._check(slow, fast)
         lateral = self.to_slow_frames(fast)
-        if lateral.shape[3:] != slow.shape[3:]:
+        if self.enlarge:
             lateral = F.interpolate(lateral, size=slow.shape[2:])  # repeats pixels
         if self.kind == "ttoc_sum":
             return slow + lateral
         return torch.cat([slow, lateral], dim=1)
+
+    def _check(self, slow: Tensor, fast: Tensor) -> None:
+        frames, size = self.alpha * slow.shape[2], tuple(slow.shape[3:])
+        if fast.shape[2] != frames or not (self.enlarge or fast.shape[3:] == size):
+            raise ValueError(
+                f"Fast's features have {fast.shape[2]} frames of {tuple(fast.shape[3:])} "
+                f"pixels; beside Slow's {slow.shape[2]} of {size} they must have alpha="
+                f"{self.alpha} times as many, {frames}, of the same size"
+            )
 
     def extra_repr(self) -> str:
         return f"kind={self.kind!r}, alpha={self.alpha}"

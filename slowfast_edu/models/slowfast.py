@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from slowfast_edu.checks import check_count, nearest_multiples
 from slowfast_edu.config import PRESETS, ClipConfig, SlowFastConfig
 from slowfast_edu.models.blocks import Pathway, init_weights
 from slowfast_edu.models.heads import ClassificationHead
@@ -20,6 +21,9 @@ class SlowPathway(Pathway):
             res5 expect the lateral's channels beside Slow's own, as SlowFast gives them.
 
     Shape: (B, 3, T, H, W) -> (B, 32 * width, T, H/32, W/32), rounded up.
+
+    Raises:
+        ValueError: the configuration has no Slow pathway.
     """
 
     def __init__(self, config: SlowFastConfig = SlowFastConfig(pathways="slow")):
@@ -35,6 +39,9 @@ class FastPathway(Pathway):
         config: its beta, depth, width and fast_input shape the pathway.
 
     Shape: (B, C, alpha * T, H, W) -> (B, 32 * beta * width, alpha * T, H/32, W/32).
+
+    Raises:
+        ValueError: the configuration has no Fast pathway.
     """
 
     def __init__(self, config: SlowFastConfig = SlowFastConfig()):
@@ -76,6 +83,8 @@ class SlowFast(nn.Module):
         config: SlowFastConfig | None = None,
     ):
         super().__init__()
+        if config is not None and not isinstance(config, SlowFastConfig):
+            raise TypeError(f"config={config!r} must be a SlowFastConfig, or left out")
         given = (alpha, beta, slow_channels, num_frames)
         if config is None:
             config = _config_from(*given)
@@ -96,6 +105,7 @@ class SlowFast(nn.Module):
                     config.clip.alpha,
                     config.fusion,
                     config.fusion_kernel,
+                    enlarge=config.fast_input == "half",
                 )
         features = sum(plan.out_channels for plan in (slow, fast) if plan)
         classes = num_classes if config.head == "linear" else None
@@ -115,10 +125,13 @@ class SlowFast(nn.Module):
 
 
 def _config_from(alpha, beta, slow_channels, num_frames) -> SlowFastConfig:
-    if not isinstance(alpha, int) or alpha < 1 or num_frames % alpha or num_frames < 1:
+    for name, value in (("alpha", alpha), ("num_frames", num_frames)):
+        check_count(name, value)
+    if num_frames % alpha:
+        near = nearest_multiples(num_frames, alpha)
         raise ValueError(
-            f"num_frames={num_frames} must be a multiple of alpha={alpha}; for alpha=8 "
-            "the paper has 32"
+            f"num_frames={num_frames} must be a multiple of alpha={alpha}; the nearest: "
+            f"{near}"
         )
     clip = ClipConfig(T=num_frames // alpha, tau=2 * alpha, alpha=alpha)
     return SlowFastConfig(clip=clip, beta=beta, width=slow_channels)

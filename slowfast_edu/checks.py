@@ -1,0 +1,74 @@
+"""Refusing bad settings: a message names the field, the value, the rule and a way out."""
+
+from collections.abc import Collection
+from numbers import Integral, Real
+
+
+def check_choice(field: str, value: object, allowed: Collection) -> None:
+    """Refuse a value that is not among ``allowed``, naming those.
+
+    Raises:
+        ValueError: see above.
+    """
+    if value not in list(allowed):
+        names = ", ".join(repr(name) for name in allowed)
+        raise ValueError(f"{field}={value!r} is not known; choose one of {names}")
+
+
+def check_count(field: str, value: object, least: int = 1) -> None:
+    """Refuse what is not a whole number of at least ``least``, naming the nearest.
+
+    Raises:
+        ValueError: see above.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        nearest = max(least, round(value)) if isinstance(value, Real) else least
+        raise ValueError(
+            f"{field}={value!r} must be a whole number of at least {least}; "
+            f"the nearest is {nearest}"
+        )
+
+
+def check_kind(field: str, value: object, kind: type) -> None:
+    """Refuse a value that is not an instance of ``kind``.
+
+    Raises:
+        ValueError: see above.
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"{field}={value!r} must be a {kind.__name__}: {kind.__name__}()")
+
+
+def check_kernel(field: str, kernel: int) -> None:
+    """Refuse a temporal kernel whose frames would not line up.
+
+    Raises:
+        ValueError: not a whole number, below 1, or even; names both odd neighbours.
+    """
+    check_count(field, kernel, 1)
+    if kernel % 2 == 0:
+        raise ValueError(
+            f"{field}={kernel} must be odd, or Fast's frames do not line up with Slow's; "
+            f"the nearest are {kernel - 1} and {kernel + 1}"
+        )
+
+
+def nearest_divisors(value: int, of: int) -> list[int]:
+    """The divisors of ``of`` next to ``value``, below and above.
+
+    >>> nearest_divisors(3, of=16)
+    [2, 4]
+    """
+    divisors = [d for d in range(1, of + 1) if of % d == 0]
+    below = [d for d in divisors if d < value][-1:]
+    return below + [d for d in divisors if d > value][:1]
+
+
+def nearest_multiples(value: int, of: int) -> str:
+    """The multiples of ``of`` next to ``value``, for a message.
+
+    >>> nearest_multiples(30, of=8)
+    '24 and 32'
+    """
+    below = value // of * of
+    return f"{below} and {below + of}" if below else str(of)

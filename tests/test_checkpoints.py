@@ -23,7 +23,7 @@ CONFIGS = {
     "small": SMALL,
 }
 
-# From our names to others', written from the table of facts.md and not from key_maps.
+# From our names to others', written from how the peers name things and not from key_maps.
 
 STAGE = {"conv1": 1, "pool1": 1, "res2": 2, "res3": 3, "res4": 4, "res5": 5}
 CAFFE2_CONV = {"weight": "w", "bias": "b"}
@@ -132,7 +132,7 @@ def unchanged(model):
         ("caffe2", "head.projection.bias", "pred_b"),
     ],
 )  # fmt: skip
-def test_these_tests_use_the_names_of_facts(kind, ours, theirs):
+def test_these_tests_use_the_names_of_the_peers(kind, ours, theirs):
     assert NAMING[kind](ours, EIGHT) == theirs
 
 

@@ -20,7 +20,7 @@ ONE_RATE = ClipConfig(T=8, tau=8, alpha=1)
 C2D = BaselineConfig(kind="c2d", clip=ONE_RATE)
 CLASSES = (ClipConfig, NonLocal, SlowFastConfig, BaselineConfig)
 
-# facts.md, "Symbols" and "Architecture": T, tau, alpha, layers, kernel of the T-conv.
+# The paper (section 3, Table 1) and the peers: T, tau, alpha, layers, kernel of the T-conv.
 FAMILY_FIELDS = {
     "slowfast_4x16_r50": (4, 16, 8, 50, 5),
     "slowfast_8x8_r50": (8, 8, 4, 50, 7),
@@ -32,7 +32,7 @@ FAMILY_FIELDS = {
     "slow_8x8_r50": (8, 8, 1, 50, None),
     "fast_32x2_r50": (4, 16, 8, 50, None),
 }
-# Frames and stride in the name, or the clip that facts.md gives.
+# Frames and stride in the name, or the clip that the tables give.
 BASELINE_FRAMES = {
     "c2d_8x8_r50": (8, 8),
     "i3d_8x8_r50": (8, 8),

@@ -1,4 +1,7 @@
-"""What models cost: facts.md, the closed form, fvcore and torch against each other."""
+"""What models cost: an independent recount, closed form, fvcore and torch compared.
+
+The recount was made on running models of PyTorchVideo and PySlowFast, not on ours.
+"""
 
 import time
 from dataclasses import replace
@@ -19,8 +22,8 @@ from slowfast_edu.analysis import (
 from slowfast_edu.config import FUSIONS, PRESETS, ClipConfig, NonLocal
 from slowfast_edu.models import build_model, example_clip
 
-# facts.md, "Cost": conv+fc GMACs at 224 and at 256, fvcore's total at 256, as printed.
-FACTS = {
+# The recount: conv+fc GMACs at 224 and at 256, fvcore's total at 256, as printed.
+PRESET_RECOUNT = {
     "slowfast_4x16_r50": ("27.639", "36.099", "36.336"),
     "slowfast_8x8_r50": ("50.309", "65.709", "66.066"),
     "slowfast_8x8_r101": ("81.548", "106.511", "107.028"),
@@ -34,7 +37,7 @@ FACTS = {
     "c2d_8x8_r50": ("19.493", "25.460", "25.631"),
     "r2plus1d_16x4_r50": ("57.534", "75.146", "75.667"),
 }
-# gmacs_recount.csv: clip, layers, pathways -> conv+fc and fvcore's total, to the unit.
+# The recount of the family: clip, layers, pathways -> conv+fc and fvcore's total, to the unit.
 RECOUNT = {
     ((2, 32, 16), 50, "slow"): (13_630_210_048, 13_688_274_944),
     ((2, 32, 16), 50, "slowfast"): (21_499_875_328, 21_676_167_168),
@@ -72,7 +75,7 @@ VARIANTS = {
 
 
 def assert_printed(gmacs, printed):
-    """``gmacs`` rounds to what facts.md prints, which is closer than its 0.1%."""
+    """``gmacs`` rounds to what the recount prints, which is closer than its 0.1%."""
     assert f"{gmacs:.{len(printed.partition('.')[2])}f}" == printed
 
 
@@ -101,13 +104,13 @@ def assert_all_counts_agree(count, config, crop):
     assert (count.macs, count.total - count.macs) == conv_and_norm(config, crop)
 
 
-# Against facts.md
+# Against the recount
 
 
 @pytest.mark.parametrize("crop", [224, 256])
-@pytest.mark.parametrize("name", FACTS)
-def test_gmacs_are_those_of_facts(name, crop):
-    printed = FACTS[name][0 if crop == 224 else 1]
+@pytest.mark.parametrize("name", PRESET_RECOUNT)
+def test_gmacs_are_those_of_the_recount(name, crop):
+    printed = PRESET_RECOUNT[name][0 if crop == 224 else 1]
     if printed is not None:
         assert_printed(closed_form_macs(PRESETS[name], crop) / 1e9, printed)
 
@@ -119,17 +122,19 @@ def test_gmacs_of_the_quoted_baselines_at_their_own_crop(name, printed):
     assert_printed(closed_form_macs(PRESETS[name], PAPER_CROP[name]) / 1e9, printed)
 
 
-@pytest.mark.parametrize("name", [name for name in FACTS if FACTS[name][2]])
-def test_batch_normalisation_at_2_per_element_makes_facts_total(name):
-    assert_printed(sum(conv_and_norm(PRESETS[name], 256)) / 1e9, FACTS[name][2])
+@pytest.mark.parametrize(
+    "name", [name for name in PRESET_RECOUNT if PRESET_RECOUNT[name][2]]
+)
+def test_batch_normalisation_at_2_per_element_makes_the_recounts_total(name):
+    assert_printed(sum(conv_and_norm(PRESETS[name], 256)) / 1e9, PRESET_RECOUNT[name][2])
 
 
 @pytest.mark.parametrize("name", COUNTED_AT_256)
-def test_fvcore_counts_facts_total_and_the_closed_form_at_256(name):
+def test_fvcore_counts_the_recounts_total_and_the_closed_form_at_256(name):
     with torch.no_grad():
         count = count_flops(build_model(name), crop=256)
-    assert_printed(count.total / 1e9, FACTS[name][2])
-    assert_printed(count.gmacs, FACTS[name][1])
+    assert_printed(count.total / 1e9, PRESET_RECOUNT[name][2])
+    assert_printed(count.gmacs, PRESET_RECOUNT[name][1])
     assert_all_counts_agree(count, PRESETS[name], 256)
 
 
@@ -267,7 +272,7 @@ def test_figures_agree_to_the_last_printed_digit_or_say_why_not(cost):
     assert cost.gmacs == closed_form_macs(PRESETS[cost.preset], cost.crop) / 1e9
 
 
-def test_only_what_facts_calls_open_or_a_slip_differs_from_a_paper():
+def test_only_what_is_open_or_a_slip_differs_from_a_paper():
     papers = [c for c in reported_costs() if c.source.startswith("arXiv")]
     differ = {c.preset: c.why.partition(":")[0] for c in papers if c.why}
     assert differ == {
@@ -289,7 +294,7 @@ def test_the_zoo_counts_batch_normalisation_at_5_per_element(cost):
     assert round(macs / 1e9 + added, decimals) == float(cost.gflops)
 
 
-def test_five_per_element_also_explains_figures_of_facts():
+def test_five_per_element_also_explains_other_figures_of_the_zoo():
     printed = {"slow_4x16_r50": "27.55", "slowfast_4x16_r50": "36.69",
                "slowfast_16x8_r101": "215.61"}  # fmt: skip
     for name, figure in printed.items():

@@ -1,4 +1,4 @@
-"""The models against Table 1, facts.md and closed forms."""
+"""The models against Table 1, the peers' counts and closed forms."""
 
 import math
 from dataclasses import replace
@@ -30,7 +30,7 @@ from slowfast_edu.models.blocks import init_weights
 from slowfast_edu.models.inputs import check_clip
 from slowfast_edu.models.non_local import NonLocalBlock
 
-# facts.md, "Cost" and the line on baselines: every digit, 400 classes.
+# Counted on the peers' running models: every digit, 400 classes.
 PARAMETERS = {
     "slowfast_4x16_r50": 34_480_216,
     "slowfast_8x8_r50": 34_566_488,
@@ -63,7 +63,7 @@ def test_parameter_counts_are_exact(name):
     assert count_parameters(meta_model(name)) == PARAMETERS[name]
 
 
-def test_parameter_counts_that_facts_round():
+def test_parameter_counts_that_are_known_rounded():
     assert round(count_parameters(meta_model("slowfast_16x8_r101_nl")) / 1e6, 2) == 60.08
     fast = meta_model(replace(PRESETS["fast_32x2_r50"], head="features"))
     assert round(count_parameters(fast) / 1e6, 3) == 0.514

@@ -48,7 +48,7 @@ def test_linspace_ends_on_the_last_frame(clip):
 
 def test_linspace_gives_fast_the_published_frames():
     clip = ClipConfig(T=4, tau=16, alpha=8, frame_rule="linspace")
-    expected = [*range(0, 61, 2), 63]  # facts.md: 0, 2, ..., 60, 63 of 64
+    expected = [*range(0, 61, 2), 63]  # PySlowFast: 0, 2, ..., 60, 63 of 64
     assert fast_indices(clip).tolist() == expected
 
 

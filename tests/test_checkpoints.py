@@ -172,6 +172,7 @@ def test_caffe2_kernels_kept_flat_are_given_their_shape():
         lambda s: {"blobs": s},
         lambda s: {f"module.{key}": values for key, values in s.items()},
         lambda s: {"state_dict": {f"module.{key}": v for key, v in s.items()}},
+        lambda s: {f"module._orig_mod.{key}": v for key, v in s.items()},
     ],
 )
 def test_wrapped_checkpoints_are_unwrapped(wrap):
@@ -351,6 +352,28 @@ def test_converted_weights_change_which_frames_slow_sees():
     load_checkpoint(model, FOREIGN)
     seen = split_pathways(clip, model.config).slow[0, 0, :, 0, 0].tolist()
     assert seen == [0, 5, 10, 15]
+
+
+def test_a_state_dict_of_ours_leaves_the_model_its_rule():
+    model = small_model(clip=replace(SMALL.clip, frame_rule="linspace"))
+    assert load_checkpoint(model, model.state_dict()).frame_rule == "linspace"
+
+
+def test_a_classifier_without_its_bias_is_named():
+    model = small_model()
+    state = model.state_dict()
+    del state["head.projection.bias"]
+    with pytest.warns(UserWarning, match=r"it has \['head.projection.weight'\]"):
+        load_checkpoint(model, state)
+
+
+@pytest.mark.parametrize("wrap", [torch.nn.DataParallel, lambda _: torch.nn.Linear(2, 2)])
+def test_a_model_that_is_not_ours_is_a_type_error_with_the_way_out(wrap, tmp_path):
+    model = wrap(small_model())
+    with pytest.raises(TypeError, match=r"model\.module"):
+        load_checkpoint(model, {})
+    with pytest.raises(TypeError, match=r"model\.module"):
+        save_checkpoint(model, tmp_path / "x.safetensors")
 
 
 def test_the_frame_rule_can_be_overridden():

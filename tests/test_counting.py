@@ -37,7 +37,7 @@ PRESET_RECOUNT = {
     "c2d_8x8_r50": ("19.493", "25.460", "25.631"),
     "r2plus1d_16x4_r50": ("57.534", "75.146", "75.667"),
 }
-# The recount of the family: clip, layers, pathways -> conv+fc and fvcore's total, to the unit.
+# The recount of the family: clip, layers, pathways -> conv+fc and fvcore's total.
 RECOUNT = {
     ((2, 32, 16), 50, "slow"): (13_630_210_048, 13_688_274_944),
     ((2, 32, 16), 50, "slowfast"): (21_499_875_328, 21_676_167_168),

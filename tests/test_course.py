@@ -149,7 +149,16 @@ def test_usage_lists_the_verbs(course, arguments, capsys):
 
 @pytest.mark.parametrize(
     "line",
-    ["labb", "test 03", "lab --help", "lab -v --target=/tmp", "test --dry-run", "reset"],
+    [
+        "labb",
+        "test 03",
+        "lab --help",
+        "lab -v --target=/x",
+        "lab --targ=/x",
+        "lab -t/x",
+        "test --dry-run",
+        "reset",
+    ],
 )
 def test_wrong_words_get_the_usage_and_never_reach_pip(course, folder, line, capsys):
     assert course.main(line.split()) == 1

@@ -12,7 +12,10 @@ from slowfast_edu.config import PRESETS
 from slowfast_edu.models import build_model
 
 CROPS = (224, 256)
-HEADER = "GMACs (1e9 multiply-adds), one view, 400 classes; convolutions, linear layers"
+HEADER = (
+    "GMACs: 1e9 multiply-adds of convolutions, linear layers and products; one view, 400 "
+    "classes"
+)
 NOTE = (
     "'reported' is the source's figure at the crop behind the @, beside our count there. "
     "'=' means equal within one unit of the printed figure's last digit. The paper calls "

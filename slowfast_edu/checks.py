@@ -53,6 +53,19 @@ def check_kernel(field: str, kernel: int) -> None:
         )
 
 
+def check_model(model: object) -> None:
+    """Refuse what is not a model of this library, or hides one inside a wrapper.
+
+    Raises:
+        TypeError: it has no ``config``.
+    """
+    if not hasattr(model, "config"):
+        raise TypeError(
+            f"{type(model).__name__} has no config, so it is not a model of this library; "
+            "of a wrapped one pass the model inside (model.module)"
+        )
+
+
 def nearest_divisors(value: int, of: int) -> list[int]:
     """The divisors of ``of`` next to ``value``, below and above.
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from slowfast_edu import PRESETS
+from slowfast_edu.analysis import table
 from slowfast_edu.cli import main
 
 
@@ -37,6 +38,14 @@ def test_flops_marks_what_differs_and_says_why(capsys):
     assert marked == explained
     assert {"fast_32x2_r50", "slowfast_16x8_r101_nl", "i3d_inception"} <= marked
     assert max(map(len, printed.splitlines())) <= 92
+
+
+def test_flops_adds_fvcore_s_total_when_asked(capsys, monkeypatch):
+    name = "slow_4x16_r50"  # one is enough: each is run
+    monkeypatch.setattr(table, "PRESETS", {name: PRESETS[name]})
+    assert main(["flops", "--fvcore"]) == 0
+    row = re.search(rf"^{name} .*$", capsys.readouterr().out, re.MULTILINE).group()
+    assert row.split()[2:5] == ["20.871", "27.260", "27.376"]  # 224, 256, fvcore's
 
 
 def test_fetch_weights_of_an_unknown_preset_is_one_line(capsys):

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "models": {"checks", "config", "sampling"},
     "data": {"config", "sampling"},
     "analysis": {"checks", "config", "sampling", "models", "results"},
-    "checkpoints": {"config", "models"},
+    "checkpoints": {"checks", "config", "models"},
     "viz": {"config", "sampling", "models", "analysis"},
 }
 TOP = {"cli", "__init__", "__main__"}  # may import any part; no part imports cli

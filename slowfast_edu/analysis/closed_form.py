@@ -26,6 +26,7 @@ from slowfast_edu.models.plan import (
     StagePlan,
     baseline_plan,
     fast_plan,
+    lateral_channels,
     slow_plan,
 )
 
@@ -97,9 +98,9 @@ def _slowfast_stages(config, crop: int) -> Counter:
             joins = config.pathways == "slowfast" and config.fusion == "t_conv"
             if name == "fast" and joins and layer in LATERALS_AFTER:
                 channels = plan.channels_after(layer)
-                positions = clip.T * size[1] ** 2
-                lateral = 2 * channels**2 * config.fusion_kernel * positions
-                macs[f"lateral.{layer}"] = lateral
+                weights = channels * lateral_channels(config, channels)
+                positions = config.fusion_kernel * _positions((clip.T, size[1]))
+                macs[f"lateral.{layer}"] = weights * positions
         macs["features"] += plan.out_channels
     return macs
 

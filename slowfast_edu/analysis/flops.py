@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from slowfast_edu.checks import check_model
 from slowfast_edu.models.inputs import example_clip
 
 # fvcore's names of the operators that the paper's "FLOPs" are made of.
@@ -101,11 +102,7 @@ def count_flops(model: nn.Module, crop: int = 256) -> FlopCount:
     """
     from fvcore.nn import FlopCountAnalysis  # slow to import
 
-    if not hasattr(model, "config"):
-        raise TypeError(
-            f"{type(model).__name__} has no config that says which clip it takes; "
-            "count_flops is for the models of build_model"
-        )
+    check_model(model)
     device = next(model.parameters()).device
     clip = example_clip(model.config, crop, device)
     was_training = model.training

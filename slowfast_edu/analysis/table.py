@@ -37,7 +37,8 @@ def cost_table(with_fvcore: bool = False) -> str:
             about a minute in all; the rest takes about two seconds.
 
     Returns:
-        Lines of text, 92 columns; below the table stands why a figure differs.
+        Lines of text, 92 columns (100 with fvcore); below the table stands why a figure
+        differs.
     """
     reported = {cost.preset: cost for cost in reported_costs()}
     columns = f"{'preset':31}{'params':>11}{'@224':>9}{'@256':>9}"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from slowfast_edu.checkpoints.download import fetch_weights
 from slowfast_edu.checkpoints.key_maps import HEAD, KEY_MAPS
 from slowfast_edu.checkpoints.reading import CheckpointError, read_checkpoint, unwrap
+from slowfast_edu.checks import check_model
 from slowfast_edu.config import FRAME_RULES, PRESETS
 
 __all__ = [
@@ -55,20 +56,25 @@ def _translate(tensors: dict[str, Tensor], model: nn.Module) -> tuple[str, dict]
         raise CheckpointError(
             f"not a model of a known kind ({', '.join(KEY_MAPS)}); it begins with {some}"
         )
-    names = KEY_MAPS[kinds[0]][1](set(tensors))
+    kind = kinds[0]
+    names = KEY_MAPS[kind][1](set(tensors))
     single = next(n for n in ("slow", "fast", "backbone") if getattr(model, n, None))
-    own, state = model.state_dict(), {}
-    for key, tensor in tensors.items():
-        name = re.sub(r"^single\.", f"{single}.", names.get(key, key))
-        if kinds[0] == "caffe2":
-            if key not in names:
-                continue  # the optimiser's
-            if name in own and own[name].shape == tensor.shape + (1,) * (
-                own[name].ndim - tensor.ndim
-            ):
-                tensor = tensor.reshape(own[name].shape)  # 1x1x1 kernels kept flat
-        state[name] = tensor
-    return kinds[0], state
+    state = {
+        re.sub(r"^single\.", f"{single}.", name): tensors[key]
+        for key, name in names.items()
+    }
+    return kind, _unflatten(state, model) if kind == "caffe2" else state
+
+
+def _unflatten(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Give 1x1x1 kernels, which Caffe2 may keep flat, the shape that the model has."""
+    shapes = {name: own.shape for name, own in model.state_dict().items()}
+    unflat = {}
+    for name, tensor in state.items():
+        shape = shapes.get(name, tensor.shape)
+        flat = shape == tensor.shape + (1,) * (len(shape) - tensor.ndim)
+        unflat[name] = tensor.reshape(shape) if flat else tensor
+    return unflat
 
 
 def _mismatches(state: dict, model: nn.Module) -> list[str]:
@@ -122,14 +128,6 @@ def _head_problem(state: dict, model: nn.Module) -> str | None:
     return f"the checkpoint's is {theirs} (classes, features), the model's {ours}"
 
 
-def _check_ours(model: nn.Module) -> None:
-    if not hasattr(model, "config"):
-        raise TypeError(
-            f"{type(model).__name__} is not a model of this library; of a wrapped one pass "
-            "the model inside (model.module)"
-        )
-
-
 def load_checkpoint(
     model: nn.Module,
     checkpoint: str | Path | Mapping[str, Tensor],
@@ -153,7 +151,7 @@ def load_checkpoint(
         ValueError: an unknown frame rule.
         TypeError: not a model of this library, or one inside a wrapper.
     """
-    _check_ours(model)
+    check_model(model)
     if frame_rule not in (None, *FRAME_RULES):
         raise ValueError(f"frame_rule={frame_rule!r} is not one of {FRAME_RULES}")
     is_file = isinstance(checkpoint, str | os.PathLike)
@@ -205,8 +203,7 @@ def save_checkpoint(model: nn.Module, path: str | Path) -> Path:
     """
     from safetensors.torch import save
 
-    _check_ours(model)
-
+    check_model(model)
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"{path} must end in .safetensors: {path.stem}.safetensors")

@@ -112,17 +112,22 @@ def _download(url: str, partial: Path, timeout_seconds: float) -> None:
     except urllib.error.HTTPError as error:
         if error.code != 416:  # nothing lies behind what has come
             raise
-        total = start if error.headers["Content-Range"] == f"bytes */{start}" else -1
+        total = start
+        if error.headers["Content-Range"] != f"bytes */{start}":
+            _discard(partial, tag_file)
+            raise OSError("what had come did not belong to this file") from error
     got = partial.stat().st_size
-    if total not in (None, -1, got):
+    if total not in (None, got):
         raise OSError(f"it was cut short at {got} of {total} bytes")
-    tag_file.unlink(missing_ok=True)
-    if total == -1:
-        partial.unlink()
-        raise OSError("what had come did not belong to this file")
     if not is_torch_file(partial):
-        partial.unlink()
+        _discard(partial, tag_file)
         raise OSError("what came is not a PyTorch file; is a log-in page in between?")
+    _discard(tag_file)
+
+
+def _discard(*files: Path) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _copy(response, partial: Path, start: int, total: int | None) -> None:

@@ -4,7 +4,8 @@ Ours: ``slow.conv1.conv.weight``, ``fast.res4.block5.a_bn.running_var``,
 ``lateral.pool1.t_conv.conv.weight``, ``head.projection.bias``. A translator takes all
 keys of a checkpoint and returns {their key: our key}; a pathway that stands alone is
 called "single", for only the model knows which one it is. A key that fits no pattern
-keeps its name, and loading then says that the model has no such tensor.
+keeps its name, and loading then says that the model has no such tensor; one that is left
+out (Caffe2's optimiser) is not loaded.
 """
 
 import re
@@ -12,6 +13,12 @@ from collections.abc import Callable
 
 HEAD = "head.projection."
 TWO_PATHWAYS = ("slow", "fast")
+
+
+def from_ours(keys: set[str]) -> dict[str, str]:
+    """Our own names, as they are."""
+    return {key: key for key in keys}
+
 
 _PYTORCHVIDEO_KEY = re.compile(
     r"blocks\.(\d+)\.(?:multipathway_(blocks\.[01]|fusion)\.)?(.*)"
@@ -32,7 +39,7 @@ def from_pytorchvideo(keys: set[str]) -> dict[str, str]:
     """``blocks.{i}...``: a pooling block may shift i, so stages are found by content."""
     numbers = {int(m[1]) for k in keys if (m := re.match(r"blocks\.(\d+).*\.res_b", k))}
     stages = {i: f"res{n}" for n, i in enumerate(sorted(numbers), start=2)}
-    ours = {}
+    ours = from_ours(keys)
     for key in keys:
         match = _PYTORCHVIDEO_KEY.match(key)
         if not match:
@@ -56,11 +63,9 @@ def from_pytorchvideo(keys: set[str]) -> dict[str, str]:
 def from_pyslowfast(keys: set[str]) -> dict[str, str]:
     """``s{i}.pathway{p}_res{j}...``: s1 is the stem, s2 to s5 are res2 to res5."""
     two = any(re.match(r"s\d\.pathway1_", key) for key in keys)
-    ours = {}
+    ours = from_ours(keys)  # the head has our name already
     for key in keys:
-        if key.startswith(HEAD):
-            ours[key] = key
-        elif match := re.match(r"s(\d)_fuse\.(conv_f2s|bn)\.(.*)", key):
+        if match := re.match(r"s(\d)_fuse\.(conv_f2s|bn)\.(.*)", key):
             place = "pool1" if match[1] == "1" else f"res{match[1]}"
             part = "conv" if match[2] == "conv_f2s" else "bn"
             ours[key] = f"lateral.{place}.t_conv.{part}.{match[3]}"
@@ -128,11 +133,6 @@ def from_caffe2(keys: set[str]) -> dict[str, str]:
                     ours[key] = f"{pathway}.{part}.{leaf}"
             ours.setdefault(key, key)
     return ours
-
-
-def from_ours(keys: set[str]) -> dict[str, str]:
-    """Our own names, as they are."""
-    return {key: key for key in keys}
 
 
 # What a key of each kind looks like, and who translates.

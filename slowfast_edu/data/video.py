@@ -33,9 +33,7 @@ def _open(path: str | os.PathLike):
     """(container, its video stream), with every failure told as a VideoError."""
     path = Path(path)
     if not path.is_file():
-        raise VideoError(
-            f"{path}: no such file" if not path.exists() else f"{path}: no file"
-        )
+        raise VideoError(f"{path}: {'not a' if path.exists() else 'no such'} file")
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -61,27 +59,22 @@ def _is_indexed(container) -> bool:
     return bool({"mp4", "matroska"} & set(container.format.name.split(",")))
 
 
-def _by_time(container, stream, times: list[int], wanted: set[int]) -> dict:
-    """{index: image}: decode from the key frame before the first index."""
-    indices = {times[index]: index for index in wanted}
-    container.seek(min(indices), stream=stream, backward=True)
+def _decode(path, times: list[int], wanted: set[int]) -> dict[int, np.ndarray]:
+    """{index: image}, decoding no further than the last frame that is wanted."""
     images = {}
-    for frame in container.decode(stream):
-        if frame.pts in indices:
-            images[indices[frame.pts]] = frame.to_ndarray(format="rgb24")
-        if len(images) == len(wanted):
-            break
-    return images
-
-
-def _by_count(container, stream, wanted: set[int]) -> dict:
-    """{index: image}: decode from the beginning; the decoder puts frames in order."""
-    images = {}
-    for index, frame in enumerate(container.decode(stream)):
-        if index in wanted:
-            images[index] = frame.to_ndarray(format="rgb24")
-        if len(images) == len(wanted):
-            break
+    # Opened anew, for not every file can be rewound after its packets were counted.
+    with _open(path) as (container, stream):
+        if _is_indexed(container):
+            container.seek(times[min(wanted)], stream=stream, backward=True)
+            index_at = {times[index]: index for index in wanted}
+            frames = ((index_at.get(f.pts), f) for f in container.decode(stream))
+        else:  # from the beginning; the decoder puts frames in order
+            frames = enumerate(container.decode(stream))
+        for index, frame in frames:
+            if index in wanted:
+                images[index] = frame.to_ndarray(format="rgb24")
+            if len(images) == len(wanted):
+                break
     return images
 
 
@@ -127,17 +120,13 @@ def read_frames(path: str | os.PathLike, indices: Sequence[int]) -> np.ndarray:
         raise ValueError("indices is empty; name at least one frame")
     with _open(path) as (container, stream):
         times = _packet_times(container, stream)
-        if min(indices) < 0 or max(indices) >= len(times):
-            raise VideoError(
-                f"{path}: frames {min(indices)} to {max(indices)} were asked for, but it "
-                f"has {len(times)}: 0 to {len(times) - 1}"
-            )
-        wanted = set(indices)
-        indexed = _is_indexed(container)
-        images = _by_time(container, stream, times, wanted) if indexed else {}
-    if not indexed:  # opened anew, for not all of these files can be rewound
-        with _open(path) as (container, stream):
-            images = _by_count(container, stream, wanted)
+    if min(indices) < 0 or max(indices) >= len(times):
+        raise VideoError(
+            f"{path}: frames {min(indices)} to {max(indices)} were asked for, but it has "
+            f"{len(times)}: 0 to {len(times) - 1}"
+        )
+    wanted = set(indices)
+    images = _decode(path, times, wanted)
     if len(images) < len(wanted):
         raise VideoError(
             f"{path}: {len(wanted) - len(images)} of {len(wanted)} frames could not be "

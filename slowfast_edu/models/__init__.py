@@ -2,7 +2,6 @@
 
 from torch import nn
 
-from slowfast_edu.checks import check_count
 from slowfast_edu.config import PRESETS, BaselineConfig, ModelConfig, SlowFastConfig
 from slowfast_edu.models.baselines import Baseline
 from slowfast_edu.models.inputs import Pathways, example_clip, split_pathways
@@ -58,7 +57,6 @@ def build_model(
             f"{name!r} is neither a preset's name nor a configuration; there are the "
             f"presets {', '.join(PRESETS)}"
         )
-    check_count("num_classes", num_classes)
     if isinstance(config, BaselineConfig):
         return Baseline(config, num_classes)
     return SlowFast(num_classes, config=config)

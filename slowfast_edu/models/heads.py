@@ -15,8 +15,9 @@ class ClassificationHead(nn.Module):
 
     Args:
         in_channels: channels of all pathways together (2048 + 256 for R50).
-        num_classes: scores to give, or None for the pooled features themselves.
+        num_classes: scores to give.
         dropout: rate before the linear layer.
+        kind: "linear", or "features" for the pooled features without a classifier.
 
     Shape: one (B, C_i, T_i, H_i, W_i) a pathway -> (B, num_classes) or (B, sum of C_i).
 
@@ -24,13 +25,14 @@ class ClassificationHead(nn.Module):
         ValueError: not a whole number of classes from 1 up.
     """
 
-    def __init__(self, in_channels: int, num_classes: int | None, dropout: float = 0.5):
+    def __init__(
+        self, in_channels: int, num_classes: int, dropout: float = 0.5, kind: str = "linear"
+    ):
         super().__init__()
-        if num_classes is not None:
-            check_count("num_classes", num_classes)
+        check_count("num_classes", num_classes)
         self.dropout = nn.Dropout(dropout)
         self.projection = nn.Identity()
-        if num_classes is not None:
+        if kind == "linear":
             self.projection = nn.Linear(in_channels, num_classes)
 
     def forward(self, *pathways: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from slowfast_edu.checks import check_kernel
+from slowfast_edu.checks import check_choice, check_kernel
 from slowfast_edu.config import FUSIONS
 from slowfast_edu.models.blocks import ConvBNReLU
 
@@ -68,8 +68,7 @@ class LateralConnection(nn.Module):
         enlarge: bool = False,
     ):
         super().__init__()
-        if kind not in FUSIONS:
-            raise ValueError(f"kind={kind!r} is not known; choose one of {FUSIONS}")
+        check_choice("kind", kind, FUSIONS)
         check_kernel("kernel", kernel)
         self.alpha, self.kind, self.enlarge = alpha, kind, enlarge
         self.t_conv = None

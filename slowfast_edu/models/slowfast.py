@@ -108,8 +108,9 @@ class SlowFast(nn.Module):
                     enlarge=config.fast_input == "half",
                 )
         features = sum(plan.out_channels for plan in (slow, fast) if plan)
-        classes = num_classes if config.head == "linear" else None
-        self.head = ClassificationHead(features, classes, config.dropout)
+        self.head = ClassificationHead(
+            features, num_classes, config.dropout, kind=config.head
+        )
         init_weights(self)
 
     def forward(self, clip: Tensor | Pathways) -> Tensor:

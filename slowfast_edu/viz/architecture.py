@@ -5,7 +5,7 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from slowfast_edu.config import SlowFastConfig
 from slowfast_edu.models.plan import LATERALS_AFTER, fast_plan, slow_plan
-from slowfast_edu.viz.style import PATHWAY_COLORS, PATHWAY_HATCHES, new_figure
+from slowfast_edu.viz.style import PATHWAY_COLORS, new_figure
 
 STAGES = ("pool1", "res2", "res3", "res4", "res5")
 Y_CENTER = {"slow": 2.4, "fast": 0.6}
@@ -25,7 +25,6 @@ def _draw_stage(axis, pathway: str, x: float, frames: int, channels: int, scale)
                 height,
                 facecolor=PATHWAY_COLORS[pathway],
                 edgecolor="none",
-                hatch=PATHWAY_HATCHES[pathway] if frames <= 8 else "",
             )
         )
     axis.text(

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from slowfast_edu.viz.style import (
     BLACK,
@@ -140,8 +139,11 @@ def cost_accuracy(points: Sequence[CostPoint], x_label: str) -> Figure:
     """
     figure = new_figure(9, 5.2)
     axis = figure.subplots()
+    kinds = {(p.family, p.built) for p in points}
     for family, (marker, color) in FAMILY_MARKERS.items():
         for built in (True, False):
+            if (family, built) not in kinds:
+                continue
             chosen = [p for p in points if (p.family, p.built) == (family, built)]
             axis.scatter(
                 [p.gflops for p in chosen],
@@ -151,28 +153,15 @@ def cost_accuracy(points: Sequence[CostPoint], x_label: str) -> Figure:
                 facecolor=color if built else "none",
                 edgecolor=color,
                 linewidth=1.6,
+                label=family if built or (family, True) not in kinds else None,
             )
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter("{x:g}")
     axis.set(xlabel=x_label, ylabel="Kinetics-400 top-1 (%)")
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
-    used = [f for f in FAMILY_MARKERS if any(p.family == f for p in points)]
-    handles = [
-        Line2D(
-            [],
-            [],
-            marker=FAMILY_MARKERS[family][0],
-            color=FAMILY_MARKERS[family][1],
-            ls="",
-            fillstyle="full"
-            if any(p.family == family and p.built for p in points)
-            else "none",
-        )
-        for family in used
-    ]
     title = "filled: counted here\nhollow: reported cost"
-    axis.legend(handles, used, frameon=False, title=title, loc="lower right")
+    axis.legend(frameon=False, title=title, loc="lower right")
     figure.draw_without_rendering()  # the numbers need the final places of the marks
     _number(axis, points)
     return figure

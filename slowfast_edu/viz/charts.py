@@ -100,7 +100,7 @@ def family_of(row: Mapping[str, str]) -> str:
 
 
 LABEL_PLACES = ((8, 5), (-18, 5), (8, -13), (-18, -13), (-4, 10), (-4, -18))  # points
-ENOUGH_ROOM = 13  # points
+ENOUGH_ROOM = 11  # points
 
 
 def _number(axis, points: Sequence[CostPoint]) -> None:

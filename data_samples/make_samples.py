@@ -1,29 +1,18 @@
-"""Make the sample clips again: ``python data_samples/make_samples.py``."""
+"""Make the sample clips again: ``python data_samples/make_samples.py``.
+
+The manifest says how each was made: ``Actions`` renders its label from its seed, and
+``write_video`` encodes it with its crf and its greatest distance of key frames.
+"""
 
 import csv
 from pathlib import Path
 
-import av
 import numpy as np
 
-from slowfast_edu.data.figures import render
+from slowfast_edu.data.encode import write_video
+from slowfast_edu.data.figures import FRAMES_PER_SECOND, Actions
 
 HERE = Path(__file__).parent
-FRAMES_PER_SECOND = 30
-
-
-def encode(video: np.ndarray, path: Path) -> None:
-    """H.264 in MP4, a key frame every 30 frames, two B-frames between others."""
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND)
-        stream.height, stream.width = video.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.gop_size = 30
-        stream.options = {"crf": "20", "preset": "slow", "bf": "2", "threads": "1"}
-        for image in video:
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 def rows() -> list[dict[str, str]]:
@@ -34,17 +23,16 @@ def rows() -> list[dict[str, str]]:
 
 def frames_of(row: dict[str, str]) -> np.ndarray:
     """Render the frames of one manifest row."""
-    return render(
-        row["action"],
-        frames=int(row["frames"]),
-        size=int(row["size"]),
-        frames_per_cycle=float(row["frames_per_cycle"]),
-        travel=float(row["travel"]),
-    )
+    task, times = Actions(style=row["style"]), np.arange(int(row["frames"]))
+    case = task.classes.index(row["label"])
+    rng = np.random.default_rng(int(row["seed"]))
+    return task.render(case, rng, times, int(row["size"])).frames
 
 
 if __name__ == "__main__":
     for row in rows():
-        encode(frames_of(row), HERE / row["file"])
-        kilobytes = (HERE / row["file"]).stat().st_size / 1000
-        print(f"{row['file']}: {kilobytes:.0f} kB")
+        path = HERE / row["file"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        settings = {name: int(row[name]) for name in ("key_frame_every", "crf")}
+        write_video(frames_of(row), path, FRAMES_PER_SECOND, **settings)
+        print(f"{row['file']}: {path.stat().st_size / 1000:.0f} kB")

@@ -23,6 +23,67 @@ def _fetch_weights(arguments: argparse.Namespace) -> None:
     print(path)
 
 
+def _inspect(arguments: argparse.Namespace) -> int:
+    """Say what a data set holds; 1 if some of its files cannot be used."""
+    from slowfast_edu.checks import check_choice
+    from slowfast_edu.config import PRESETS
+    from slowfast_edu.data.formats import read_annotations
+    from slowfast_edu.data.survey import describe, survey
+
+    check_choice("preset", arguments.preset, PRESETS)
+    annotations = read_annotations(
+        arguments.dataset, arguments.format, arguments.root, arguments.first_second
+    )
+    found = survey(annotations, arguments.fps, arguments.decode, progress=True)
+    print(describe(found, PRESETS[arguments.preset].clip, arguments.preset))
+    if found.unread:
+        raise KeyboardInterrupt
+    return 1 if found.problems else 0
+
+
+def _add_inspect(commands) -> None:
+    parser = commands.add_parser(
+        "inspect", help="what a data set of videos holds, and which files are broken"
+    )
+    parser.add_argument(
+        "dataset", metavar="DATASET", help="a folder with a folder a class, or a list"
+    )
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help="folders, kinetics, pyslowfast, ucf101 or ava (default: by its first line)",
+    )
+    parser.add_argument("--root", help="where the videos are (default: beside the list)")
+    parser.add_argument(
+        "--first-second",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="of AVA's movies at which the files begin (900 where they were cut)",
+    )
+    parser.add_argument(
+        "--preset",
+        default="slowfast_8x8_r50",
+        help="count the videos shorter than its raw clip (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--fps", type=float, help="count frames at this rate (default: each file's own)"
+    )
+    parser.add_argument(
+        "--decode",
+        action="store_true",
+        help="decode every frame, to find damage inside files too",
+    )
+    parser.set_defaults(run=_inspect)
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    """Print how fast clips are rendered here."""
+    from slowfast_edu.bench import rendering_rates, rendering_table
+
+    print(rendering_table(list(rendering_rates())))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="slowfast-edu", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -48,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--folder", help="where to keep them (default: torch.hub's folder)")
     fetch.add_argument("--base-url", help="a mirror to ask in place of the publisher")
     fetch.set_defaults(run=_fetch_weights)
+
+    _add_inspect(commands)
+
+    bench = commands.add_parser("bench", help="how fast things are on this machine")
+    bench.add_argument("what", choices=["data"], help="data: rendering (half a minute)")
+    bench.set_defaults(run=_bench)
     return parser
 
 
@@ -58,18 +125,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments without the program's name; those of the process by default.
 
     Returns:
-        The exit status: 0, or 1 after an error, which is one line on stderr.
+        The exit status: 0, or 1 after an error, which is one line on stderr, and where
+        ``inspect`` found problems.
     """
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except (OSError, ValueError) as error:
         print(f"slowfast-edu {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"slowfast-edu {arguments.command}: stopped", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

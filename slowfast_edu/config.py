@@ -28,6 +28,8 @@ FAST_INPUT_CHANNELS = MappingProxyType(
 HEADS = ("linear", "features")
 BASELINES = ("c2d", "i3d", "r2plus1d", "i3d_inception", "r2plus1d_34")
 
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B: a grey Fast input
+
 MIN_SIZE = 32  # pixels; five halvings leave res5 one of its own
 
 # Bottleneck blocks in res2, res3, res4, res5. 14 and 26 are ours, for small models:

@@ -24,12 +24,13 @@ MAY_IMPORT = {
     "checks": set(),
     "config": {"checks"},
     "results": set(),
-    "sampling": {"config"},
+    "sampling": {"checks", "config"},
     "models": {"checks", "config", "sampling"},
-    "data": {"config", "sampling"},
+    "data": {"checks", "config", "sampling"},
     "analysis": {"checks", "config", "sampling", "models", "results"},
     "checkpoints": {"checks", "config", "models"},
-    "viz": {"config", "sampling", "models", "analysis"},
+    "bench": {"data"},
+    "viz": {"config", "sampling", "data", "models", "analysis"},
 }
 TOP = {"cli", "__init__", "__main__"}  # may import any part; no part imports cli
 

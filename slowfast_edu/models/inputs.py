@@ -7,10 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from slowfast_edu.checks import check_count, nearest_multiples
-from slowfast_edu.config import FAST_INPUT_CHANNELS, MIN_SIZE, ModelConfig, SlowFastConfig
+from slowfast_edu.config import (
+    FAST_INPUT_CHANNELS,
+    LUMA,
+    MIN_SIZE,
+    ModelConfig,
+    SlowFastConfig,
+)
 from slowfast_edu.sampling import slow_positions
-
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of R, G, B
 
 
 class Pathways(NamedTuple):

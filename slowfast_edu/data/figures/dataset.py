@@ -1,0 +1,151 @@
+"""Rendered clips as a torch dataset, drawn on the fly or kept on disk."""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from slowfast_edu.checks import check_choice, check_count
+from slowfast_edu.config import ClipConfig
+from slowfast_edu.data.batches import Sample
+from slowfast_edu.data.figures.tasks import Actions, Crowd, Hue, Scene
+from slowfast_edu.data.figures.wheels import Binding, Spin
+from slowfast_edu.sampling import fast_indices
+
+SPLITS = ("train", "val", "test")
+Task = Actions | Spin | Hue | Binding | Crowd
+
+
+@cache
+def _renderer_version() -> str:
+    """A digest of the renderer's own source: what another one has cached is not used."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+class MovingFigures(Dataset):
+    """Clips of one task: item i is the same on each call, in each worker, on each day.
+
+    Item i has case i modulo ``task.cases``, so that classes are balanced if ``len`` is a
+    multiple of it. Everything else is drawn from a generator of (seed, split, i): splits
+    share no clip, and the number of workers changes nothing. Only the frames that the
+    Fast pathway sees are rendered.
+
+    >>> from slowfast_edu.config import PRESETS
+    >>> from slowfast_edu.data.figures import Spin
+    >>> data = MovingFigures(Spin(), 40, PRESETS["slowfast_4x16_r50"].clip, size=64)
+    >>> data[1].clip.shape, data[1].label, data.classes[data[1].label]
+    (torch.Size([3, 32, 64, 64]), 1, 'k=1')
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        clips: int,
+        clip: ClipConfig,
+        *,
+        size: int = 112,
+        split: str = "train",
+        seed: int = 0,
+        cache_folder: str | os.PathLike | None = None,
+    ):
+        """Describe a dataset; nothing is rendered yet.
+
+        Args:
+            task: ``Actions()``, ``Spin()``, ``Hue()``, ``Binding()`` or ``Crowd()``.
+            clips: how many.
+            clip: which raw frames, from raw frame 0.
+            size: height and width in pixels.
+            split: "train", "val" or "test".
+            seed: another one gives other clips.
+            cache_folder: where to keep what was rendered; None renders each time.
+
+        Raises:
+            ValueError: a count below 1, an unknown split, or a clip with which the task
+                would not be what it says.
+        """
+        check_count("clips", clips, least=1)
+        check_count("size", size, least=16)
+        check_count("seed", seed, least=0)
+        check_choice("split", split, SPLITS)
+        task.check(clip)
+        self.task, self.clips, self.clip, self.size = task, clips, clip, size
+        self.split, self.seed = split, seed
+        self.cache_folder = None if cache_folder is None else Path(cache_folder)
+
+    @property
+    def times(self) -> np.ndarray:
+        """The raw frames that are rendered: Fast's of a clip that starts at 0."""
+        return fast_indices(self.clip)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.task.classes
+
+    def __len__(self) -> int:
+        return self.clips
+
+    def __getitem__(self, index: int) -> Sample:
+        """(clip, label, name): uint8 (3, alpha * T, size, size), not normalised."""
+        scene = self.scene(index)
+        clip = torch.from_numpy(scene.frames).permute(3, 0, 1, 2)
+        label = scene.label
+        label = torch.from_numpy(label) if isinstance(label, np.ndarray) else label
+        return Sample(clip, label, f"{self.split}/{index}")
+
+    def scene(self, index: int) -> Scene:
+        """Frames and all that is known of them.
+
+        Raises:
+            IndexError: no such clip.
+        """
+        if not 0 <= index < self.clips:
+            raise IndexError(f"index={index} must lie in 0 to {self.clips - 1}")
+        if self.cache_folder is None:
+            return self._render(index)
+        path = self.cache_folder / self._key() / f"{index}.npz"
+        try:
+            return _load(path)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            scene = self._render(index)  # not there, or damaged
+            _save(path, scene)
+            return scene
+
+    def _render(self, index: int) -> Scene:
+        rng = np.random.default_rng([self.seed, SPLITS.index(self.split), index])
+        return self.task.render(index % self.task.cases, rng, self.times, self.size)
+
+    def _key(self) -> str:
+        """A folder's name for everything that a clip depends on but its number."""
+        told = (self.task, self.clip, self.size, self.split, self.seed, _renderer_version())
+        digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        return f"{type(self.task).__name__.lower()}-{self.size}-{digest}"
+
+
+def _save(path: Path, scene: Scene) -> None:
+    """Write a scene whole or not at all; two workers may do so at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = {name: value for name, value in scene._asdict().items() if value is not None}
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        try:
+            np.savez(file, **known)
+            file.close()
+            os.replace(file.name, path)
+        except BaseException:
+            file.close()
+            os.unlink(file.name)
+            raise
+
+
+def _load(path: Path) -> Scene:
+    with np.load(path, allow_pickle=False) as kept:
+        known = {name: kept[name] for name in kept.files}
+    if known["label"].ndim == 0:
+        known["label"] = int(known["label"])
+    return Scene(**known)

@@ -1,0 +1,185 @@
+"""Tasks in which a figure does something: ``Actions``, ``Hue`` and ``Crowd``.
+
+A task turns (case, generator, raw-frame numbers, size) into a ``Scene``. Cases are what
+is balanced: dataset item i has case i modulo ``cases``. Whatever else varies comes from
+the generator, which knows nothing of the case.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from slowfast_edu.checks import check_choice
+from slowfast_edu.config import LUMA, ClipConfig
+from slowfast_edu.data.figures.actions import ACTIONS
+from slowfast_edu.data.figures.scene import (
+    PARTS,
+    draw_camera,
+    draw_performer,
+    paint_background,
+    paint_performer,
+)
+
+STYLES = ("clothed", "point_light")
+# Directions in the plane of blue and red differences (Cb, Cr) of ITU-R BT.601.
+HUES = {"blue": (1, 0), "red": (0, 1), "yellow": (-1, 0), "green": (0, -1)}
+CHROMA = 40  # saturation: far above rounding
+LUMAS = (90, 165)  # a clip's brightness; with SHADE each way, no channel leaves 0 to 255
+SHADE = 15
+
+
+class Scene(NamedTuple):
+    """What a task renders.
+
+    Attributes:
+        frames: uint8 (T, S, S, 3).
+        label: the class, or for a crowd one 0 or 1 a class, float32.
+        boxes: of a crowd, float32 (T, N, 4): x1, y1, x2, y2 in shares of the picture.
+        actions: of a crowd, int64 (N,): what each figure does; N in boxes' order.
+    """
+
+    frames: np.ndarray
+    label: int | np.ndarray
+    boxes: np.ndarray | None = None
+    actions: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Actions:
+    """Which of ten actions? As in KTH, both what is seen and how it moves tell.
+
+    Controlled: each action appears equally often. Drawn without regard to it: clothing,
+    body height, phase, speed, direction, camera and background, so that none of these
+    tells the action. ``style="point_light"`` leaves only moving dots (Johansson, 1973):
+    a still frame then says little.
+
+    >>> task = Actions()
+    >>> task.render(0, np.random.default_rng(1), np.arange(8), size=64).frames.shape
+    (8, 64, 64, 3)
+    """
+
+    style: str = "clothed"
+    classes: ClassVar[tuple[str, ...]] = tuple(ACTIONS)
+
+    def __post_init__(self):
+        check_choice("style", self.style, STYLES)
+
+    @property
+    def cases(self) -> int:
+        return len(self.classes)
+
+    def check(self, clip: ClipConfig) -> None:
+        """Any clip will do."""
+
+    def render(
+        self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
+    ) -> Scene:
+        """Render a scene; see the module."""
+        times, dots = np.asarray(times), self.style == "point_light"
+        performer = draw_performer(self.classes[case], rng)
+        camera = draw_camera(rng)
+        if dots:
+            video = np.zeros((len(times), size, size, 3), dtype=np.uint8)
+        else:
+            shift = camera.shift(times) - performer.way(times)
+            video = paint_background(rng, shift, size)
+        paint_performer(video, performer, camera, times, point_light=dots)
+        return Scene(video, case)
+
+
+def equal_luma(hue: str, luma: float) -> np.ndarray:
+    """RGB, 0 to 255, of a hue at a given luma: all hues look alike in grey.
+
+    Args:
+        hue: a key of ``HUES``.
+        luma: 0.299 R + 0.587 G + 0.114 B, before the picture is normalised.
+
+    >>> round(float(equal_luma("red", 120) @ np.array(LUMA)), 9)
+    120.0
+    """
+    blue, red = (CHROMA * part for part in HUES[hue])
+    r, b = luma + 2 * (1 - LUMA[0]) * red, luma + 2 * (1 - LUMA[2]) * blue
+    g = (luma - LUMA[0] * r - LUMA[2] * b) / LUMA[1]
+    return np.array([r, g, b])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hue:
+    """Which hue does the figure wear? Only colour tells; to a grey pathway all are alike.
+
+    Controlled: the four hues have one luma, by the weights of the grey Fast input, taken
+    before normalisation (which is linear, so that it changes nothing). What the figure
+    does is drawn without regard to the hue. Rounding to bytes leaves a difference of up
+    to half a level; brightness varies from clip to clip over 75 levels, so that nothing
+    can be learnt from it. In the paper's Table 5c a grey Fast pathway loses nothing, as
+    Slow keeps the colour.
+    """
+
+    classes: ClassVar[tuple[str, ...]] = tuple(HUES)
+
+    @property
+    def cases(self) -> int:
+        return len(self.classes)
+
+    def check(self, clip: ClipConfig) -> None:
+        """Any clip will do."""
+
+    def render(
+        self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
+    ) -> Scene:
+        """Render a scene; see the module."""
+        times = np.asarray(times)
+        performer = draw_performer(list(ACTIONS)[rng.integers(len(ACTIONS))], rng)
+        camera = draw_camera(rng)
+        luma, wall = rng.uniform(*LUMAS), rng.uniform(60, 200)
+        shades = rng.uniform(-SHADE, SHADE, size=len(PARTS))
+        clothes = {
+            part: equal_luma(self.classes[case], luma + shade)
+            for part, shade in zip(PARTS, shades, strict=True)
+        }
+        video = np.full((len(times), size, size, 3), round(wall), dtype=np.uint8)
+        paint_performer(video, performer._replace(clothes=clothes), camera, times)
+        return Scene(video, case)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Crowd:
+    """Who does what? Several figures, each with its own action, box and identity.
+
+    Controlled: the number of figures (two, three or four in turn). Their actions are
+    drawn independently, those behind are smaller and may be hidden in part. The label
+    says which actions occur; ``boxes`` and ``actions`` say where each is, in one order
+    on all frames, which is the figures' identity.
+    """
+
+    classes: ClassVar[tuple[str, ...]] = tuple(ACTIONS)
+    figures: ClassVar[tuple[int, ...]] = (2, 3, 4)
+
+    @property
+    def cases(self) -> int:
+        return len(self.figures)
+
+    def check(self, clip: ClipConfig) -> None:
+        """Any clip will do."""
+
+    def render(
+        self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
+    ) -> Scene:
+        """Render a scene; see the module."""
+        times, count = np.asarray(times), self.figures[case]
+        camera = draw_camera(rng)
+        video = paint_background(rng, camera.shift(times), size)
+        actions = rng.integers(len(self.classes), size=count)
+        places = rng.permutation((np.arange(count) + 0.5) / count)
+        heights = np.sort(rng.uniform(0.35, 0.6, size=count))  # the smaller are behind
+        boxes = []
+        for action, x, height in zip(actions, places, heights, strict=True):
+            name = self.classes[action]
+            who = draw_performer(name, rng, x, height)
+            who = who._replace(ground=0.62 + 0.6 * (height - 0.25))
+            boxes.append(paint_performer(video, who, camera, times))
+        share = np.clip(np.stack(boxes, axis=1) / size, 0, 1).astype(np.float32)
+        label = np.zeros(len(self.classes), dtype=np.float32)
+        label[actions] = 1
+        return Scene(video, label, share, actions.astype(np.int64))

@@ -1,0 +1,121 @@
+"""A widget: turn tau, alpha and beta, and see which frames are taken at what cost."""
+
+from dataclasses import replace
+from io import BytesIO
+
+import ipywidgets as widgets
+import numpy as np
+from matplotlib.figure import Figure
+
+from slowfast_edu.analysis import closed_form_stages
+from slowfast_edu.config import PRESETS, ClipConfig, SlowFastConfig
+from slowfast_edu.sampling import fast_indices, slow_indices
+from slowfast_edu.viz.frames import mosaic
+from slowfast_edu.viz.style import PATHWAY_COLORS, PATHWAY_HATCHES, new_figure
+
+RAW_FRAMES = 64
+TAUS, ALPHAS = (4, 8, 16, 32), (1, 2, 4, 8, 16)
+BETAS = (("1/4", 1 / 4), ("1/8", 1 / 8), ("1/16", 1 / 16), ("1/32", 1 / 32))
+COLUMNS = 16  # thumbnails a row
+
+
+def explored(tau: int, alpha: int, beta: float) -> SlowFastConfig:
+    """The R50 whose clip spans 64 raw frames at these dials.
+
+    Raises:
+        ValueError: an alpha that does not divide tau.
+    """
+    clip = ClipConfig(T=RAW_FRAMES // tau, tau=tau, alpha=alpha)
+    return replace(PRESETS["slowfast_4x16_r50"], clip=clip, beta=beta)
+
+
+def pathway_gmacs(config: SlowFastConfig, crop: int = 256) -> dict[str, float]:
+    """GMACs of one view, by pathway: "slow", "fast", "lateral" and "head"."""
+    parts = dict.fromkeys(("slow", "fast", "lateral", "head"), 0.0)
+    for stage, macs in closed_form_stages(config, crop).items():
+        parts[stage.split(".")[0]] += macs / 1e9
+    return parts
+
+
+def sampling_figure(frames: np.ndarray, config: SlowFastConfig) -> Figure:
+    """Which of 64 raw frames each pathway sees, the frames themselves, and their cost.
+
+    Args:
+        frames: uint8 (64, H, W, 3).
+        config: as of ``explored``.
+    """
+    clip = config.clip
+    seen = {"slow": slow_indices(clip), "fast": fast_indices(clip)}
+    rows = {name: -(-len(indices) // COLUMNS) for name, indices in seen.items()}
+    figure = new_figure(11, 2.3 + 0.75 * sum(rows.values()))
+    heights = [1.1, *(0.75 * count for count in rows.values()), 0.6]
+    when, *strips, cost = figure.subplots(4, 1, height_ratios=heights)
+    for place, (name, indices) in enumerate(seen.items()):
+        color = PATHWAY_COLORS[name]
+        when.plot(indices, [-place] * len(indices), "|", color=color, ms=14, mew=2.5)
+        strips[place].imshow(mosaic(frames[indices], COLUMNS), aspect="equal")
+        strips[place].set_axis_off()
+        label = f"{name}: {len(indices)} frames, 1 in {indices[1] - indices[0]}"
+        strips[place].set_title(label, loc="left", color=color, weight="bold", fontsize=9)
+    when.set(xlim=(-1, RAW_FRAMES), ylim=(-1.6, 0.6), yticks=[0, -1])
+    when.set_yticklabels(["slow", "fast"])
+    when.set_xticks(range(0, RAW_FRAMES + 1, 8))
+    when.set_xlabel("raw frame", fontsize=8)
+    when.spines[["top", "right", "left"]].set_visible(False)
+    _draw_cost(cost, pathway_gmacs(config))
+    return figure
+
+
+def _draw_cost(axis, parts: dict[str, float]) -> None:
+    left, total = 0.0, sum(parts.values())
+    for name, gmacs in parts.items():
+        style = {"color": PATHWAY_COLORS[name], "hatch": PATHWAY_HATCHES[name]}
+        axis.barh(0, gmacs, left=left, edgecolor="white", **style)
+        left += gmacs
+    told = ", ".join(f"{n} {g:.1f} ({g / total:.0%})" for n, g in parts.items() if g > 0.05)
+    axis.set_title(f"{total:.1f} GMACs a view of 256x256: {told}", loc="left", fontsize=9)
+    axis.set_yticks([])
+    axis.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    return buffer.getvalue()
+
+
+def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
+    """Dials for tau, alpha and beta over ``sampling_figure``.
+
+    Dials that contradict each other keep the picture and say why. Arrow keys turn the
+    dial that has the focus.
+
+    Args:
+        frames: uint8 (64, H, W, 3), of one clip.
+
+    Raises:
+        ValueError: another number of frames.
+    """
+    if len(frames) != RAW_FRAMES:
+        raise ValueError(f"frames has {len(frames)} frames, must have {RAW_FRAMES}")
+    dials = {
+        "tau": widgets.SelectionSlider(options=TAUS, value=16, description="tau"),
+        "alpha": widgets.SelectionSlider(options=ALPHAS, value=8, description="alpha"),
+        "beta": widgets.SelectionSlider(options=BETAS, value=1 / 8, description="beta"),
+    }
+    start = explored(**{name: dial.value for name, dial in dials.items()})
+    picture = widgets.Image(value=_png(sampling_figure(frames, start)), format="png")
+    note = widgets.Label("")
+
+    def redraw(_change) -> None:
+        try:
+            config = explored(**{name: dial.value for name, dial in dials.items()})
+        except ValueError as error:
+            note.value = f"The picture stays: {error}."
+            return
+        note.value = ""
+        picture.value = _png(sampling_figure(frames, config))
+
+    for dial in dials.values():
+        dial.observe(redraw, names="value")
+    return widgets.VBox([widgets.HBox(list(dials.values())), note, picture])

@@ -331,7 +331,7 @@ def test_an_encoder_would_tell_the_classes_apart(tmp_path):
     ("task", "clip", "message"),
     [
         (Spin(), {"alpha": 2}, r"k = 0 and 2, 1 and -1 look the same .* 50% .* alpha=4"),
-        (Spin(marked=False), {"alpha": 4}, r"the same 2 times a turn.*alpha=8 tells"),
+        (Spin(marked=False), {"alpha": 4}, r"symmetry s=2: .*alpha=8 tells"),
         (Spin(k=(0, 8), marked=False), {"alpha": 8}, "choose other k"),
         (Spin(), {"tau": 8}, r"tau=8 and the task tau=16.*Spin\(tau=8\)"),
         (Spin(), {"frame_rule": "linspace"}, "needs 'stride'"),
@@ -419,7 +419,7 @@ def test_a_linear_probe_finds_hue_in_colour_and_chance_in_grey():
 def test_sides_and_pairs_are_balanced(hues):
     task = Binding(hues=hues)
     cases = [task.case(number) for number in range(task.cases)]
-    assert len(set(cases)) == task.cases
+    assert len(set(cases)) == len(set(task.case_names)) == task.cases
     for pair, turning in cases:
         assert pair[0] != pair[1]
         assert (pair[::-1], turning) in cases

@@ -4,16 +4,23 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from slowfast_edu import PRESETS
+from slowfast_edu import PRESETS, closed_form_macs
+from slowfast_edu.data.figures import ACTIONS, Actions, Binding, Crowd, Hue, Spin
 from slowfast_edu.viz import (
     cost_accuracy,
     cost_bars,
     draw_architecture,
     filmstrip,
+    mosaic,
+    sampling_explorer,
+    sampling_figure,
     show,
+    strips,
     style,
+    task_strips,
 )
 from slowfast_edu.viz.charts import FAMILY_MARKERS, CostPoint
+from slowfast_edu.viz.explorer import ALPHAS, TAUS, explored
 
 
 def relative_luminance(color: str) -> float:
@@ -88,3 +95,121 @@ def test_the_architecture_has_a_slab_for_each_frame_and_an_arrow_for_each_latera
 def test_the_architecture_of_one_pathway_is_refused():
     with pytest.raises(ValueError, match="pathways='slow'"):
         draw_architecture(PRESETS["slow_8x8_r50"])
+
+
+# Strips of frames
+
+SIDES = ("left", "right")
+
+
+def numbered(count, size=6):
+    """Frames whose every byte is their number."""
+    return np.arange(count, dtype=np.uint8)[:, None, None, None] + np.zeros(
+        (1, size, size, 3), dtype=np.uint8
+    )
+
+
+def test_a_mosaic_holds_each_frame_in_reading_order():
+    picture = mosaic(numbered(5), columns=3, gap=2)
+    assert picture.shape == (2 * 8, 3 * 8, 3)
+    cells = picture.reshape(2, 8, 3, 8, 3).swapaxes(1, 2).reshape(6, 8, 8, 3)
+    assert [int(cell[0, 0, 0]) for cell in cells] == [0, 1, 2, 3, 4, 255]
+    assert (cells[3][:6, :6] == 3).all()
+    assert (cells[3][6:] == 255).all()
+
+
+def test_strips_name_rows_and_columns():
+    axis = strips({"one": numbered(4), "two": numbered(4)}, [0, 8, 16, 24]).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["one", "two"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "8", "16", "24"]
+    places = axis.get_xticks()
+    picture = axis.images[0].get_array()
+    row = int(axis.get_yticks()[1])
+    assert [int(picture[row, int(x), 0]) for x in places] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        (Spin(), ["k=0", "k=1", "k=-1", "k=2"]),
+        (Hue(), ["blue", "red", "yellow", "green"]),
+        (
+            Binding(),
+            [f"{p}, {s} turns" for p in ("blue yellow", "yellow blue") for s in SIDES],
+        ),
+        (Crowd(), ["2 figures", "3 figures", "4 figures"]),
+        (Actions(), sorted(ACTIONS)),
+    ],
+    ids=repr,
+)
+def test_a_task_s_strips_show_each_case_of_one_generator(task, names):
+    clip = PRESETS["slowfast_4x16_r50"].clip
+    axis = task_strips(task, clip, columns=3, seed=4, size=32).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == names
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "2", "4"]
+    picture = axis.images[0].get_array()
+    last = task.render(task.cases - 1, np.random.default_rng(4), [0, 2, 4], 32).frames
+    assert np.array_equal(picture[-34:-2, 34:66], last[1])
+
+
+# The explorer
+
+
+@pytest.fixture(scope="module")
+def explorer():
+    return sampling_explorer(np.zeros((64, 16, 16, 3), dtype=np.uint8))
+
+
+def dials_of(explorer):
+    return {dial.description: dial for dial in explorer.children[0].children}
+
+
+def test_a_dial_redraws_the_picture(explorer):
+    note, picture = explorer.children[1:]
+    for name, value in (("tau", 32), ("alpha", 4), ("beta", 1 / 16)):
+        before = bytes(picture.value)
+        dials_of(explorer)[name].value = value
+        assert bytes(picture.value).startswith(b"\x89PNG")
+        assert bytes(picture.value) != before
+        assert note.value == ""
+
+
+def test_dials_that_contradict_each_other_keep_the_picture_and_say_why(explorer):
+    note, picture = explorer.children[1:]
+    dials_of(explorer)["tau"].value = 8
+    before = picture.value
+    dials_of(explorer)["alpha"].value = 16
+    assert "alpha=16 does not divide tau=8" in note.value
+    assert picture.value == before
+    dials_of(explorer)["alpha"].value = 8
+    assert note.value == ""
+
+
+def test_every_pair_of_dials_is_drawn_or_refused():
+    for tau in TAUS:
+        for alpha in ALPHAS:
+            if tau % alpha == 0:
+                figure = sampling_figure(numbered(64), explored(tau, alpha, 1 / 8))
+                figure.draw_without_rendering()
+            else:
+                with pytest.raises(ValueError, match="does not divide"):
+                    explored(tau, alpha, 1 / 8)
+
+
+@pytest.mark.parametrize(("tau", "alpha", "slow", "fast"), [(16, 8, 4, 32), (32, 1, 2, 2)])
+def test_the_sampling_figure_shows_the_frames_and_the_cost(tau, alpha, slow, fast):
+    config = explored(tau, alpha, 1 / 8)
+    when, *panels, cost = sampling_figure(numbered(64), config).axes
+    marks = [line.get_xdata().tolist() for line in when.lines]
+    assert marks == [list(range(0, 64, 64 // slow)), list(range(0, 64, 64 // fast))]
+    titles = [axis.get_title(loc="left") for axis in (*panels, cost)]
+    assert titles[0].startswith(f"slow: {slow} frames")
+    assert titles[1].startswith(f"fast: {fast} frames")
+    assert titles[2].startswith(f"{closed_form_macs(config) / 1e9:.1f} GMACs")
+    ends = [bar.get_x() + bar.get_width() for bar in cost.patches]
+    assert ends[-1] == pytest.approx(closed_form_macs(config) / 1e9)
+
+
+def test_the_explorer_refuses_another_number_of_frames():
+    with pytest.raises(ValueError, match="has 10 frames, must have 64"):
+        sampling_explorer(numbered(10))

@@ -1,6 +1,10 @@
 """Shapes, costs and the figures that others report."""
 
-from slowfast_edu.analysis.closed_form import closed_form_macs, closed_form_stages
+from slowfast_edu.analysis.closed_form import (
+    closed_form_macs,
+    closed_form_pathways,
+    closed_form_stages,
+)
 from slowfast_edu.analysis.flops import Cost, FlopCount, count_flops
 from slowfast_edu.analysis.reported import (
     ablations,
@@ -16,6 +20,7 @@ __all__ = [
     "ablations",
     "accuracy_points",
     "closed_form_macs",
+    "closed_form_pathways",
     "closed_form_stages",
     "count_flops",
     "count_parameters",

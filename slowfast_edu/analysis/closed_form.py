@@ -200,3 +200,19 @@ def closed_form_macs(config: ModelConfig, crop: int = 256, num_classes: int = 40
     36.099198976
     """
     return sum(closed_form_stages(config, crop, num_classes).values())
+
+
+def closed_form_pathways(config: ModelConfig, crop: int = 256) -> dict[str, int]:
+    """Multiply-adds of each pathway, as ``FlopCount.by_pathway`` but without running.
+
+    Returns:
+        ``{"slow": ..., "fast": ..., "lateral": ..., "head": ...}``, those that cost any.
+
+    >>> from slowfast_edu.config import PRESETS
+    >>> closed_form_pathways(PRESETS["slowfast_4x16_r50"])["fast"] / 1e9
+    6.89963008
+    """
+    macs = Counter()
+    for stage, cost in closed_form_stages(config, crop).items():
+        macs[stage.split(".")[0]] += cost
+    return dict(macs)

@@ -7,7 +7,7 @@ import ipywidgets as widgets
 import numpy as np
 from matplotlib.figure import Figure
 
-from slowfast_edu.analysis import closed_form_stages
+from slowfast_edu.analysis import closed_form_pathways
 from slowfast_edu.config import PRESETS, ClipConfig, SlowFastConfig
 from slowfast_edu.sampling import fast_indices, slow_indices
 from slowfast_edu.viz.frames import mosaic
@@ -27,14 +27,6 @@ def explored(tau: int, alpha: int, beta: float) -> SlowFastConfig:
     """
     clip = ClipConfig(T=RAW_FRAMES // tau, tau=tau, alpha=alpha)
     return replace(PRESETS["slowfast_4x16_r50"], clip=clip, beta=beta)
-
-
-def pathway_gmacs(config: SlowFastConfig, crop: int = 256) -> dict[str, float]:
-    """GMACs of one view, by pathway: "slow", "fast", "lateral" and "head"."""
-    parts = dict.fromkeys(("slow", "fast", "lateral", "head"), 0.0)
-    for stage, macs in closed_form_stages(config, crop).items():
-        parts[stage.split(".")[0]] += macs / 1e9
-    return parts
 
 
 def sampling_figure(frames: np.ndarray, config: SlowFastConfig) -> Figure:
@@ -62,11 +54,12 @@ def sampling_figure(frames: np.ndarray, config: SlowFastConfig) -> Figure:
     when.set_xticks(range(0, RAW_FRAMES + 1, 8))
     when.set_xlabel("raw frame", fontsize=8)
     when.spines[["top", "right", "left"]].set_visible(False)
-    _draw_cost(cost, pathway_gmacs(config))
+    _draw_cost(cost, closed_form_pathways(config))
     return figure
 
 
-def _draw_cost(axis, parts: dict[str, float]) -> None:
+def _draw_cost(axis, macs: dict[str, int]) -> None:
+    parts = {name: cost / 1e9 for name, cost in macs.items()}
     left, total = 0.0, sum(parts.values())
     for name, gmacs in parts.items():
         style = {"color": PATHWAY_COLORS[name], "hatch": PATHWAY_HATCHES[name]}

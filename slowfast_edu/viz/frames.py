@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from slowfast_edu.config import ClipConfig
-from slowfast_edu.data.figures import Binding, Crowd, MovingFigures
-from slowfast_edu.data.figures.dataset import Task
+from slowfast_edu.data.figures import Task
+from slowfast_edu.sampling import fast_indices
 from slowfast_edu.viz.style import PATHWAY_COLORS, new_figure
 
 
@@ -66,17 +66,17 @@ def task_strips(
         size: of a frame in pixels.
 
     Returns:
-        The figure, rows named by class.
+        The figure.
+
+    Raises:
+        ValueError: a clip with which the task would not be what it says.
     """
-    data = MovingFigures(task, task.cases, clip, size=size)
-    times = data.times[:columns]
+    task.check(clip)
+    times = fast_indices(clip)[:columns]
     rows = {}
     for case in range(task.cases):
         scene = task.render(case, np.random.default_rng(seed), times, size)
-        name = f"case {case}" if isinstance(task, Crowd) else task.classes[scene.label]
-        if isinstance(task, Binding):
-            name = f"{name}, {task.sides[task.case(case)[1]]}"
-        rows[name] = scene.frames
+        rows[task.case_names[case]] = scene.frames
     return strips(rows, times)
 
 

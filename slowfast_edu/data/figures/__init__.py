@@ -8,7 +8,15 @@ about it; ``dataset`` hands it to torch. Read in that order.
 from slowfast_edu.data.figures.actions import ACTIONS
 from slowfast_edu.data.figures.dataset import SPLITS, MovingFigures
 from slowfast_edu.data.figures.scene import FRAMES_PER_SECOND
-from slowfast_edu.data.figures.tasks import HUES, Actions, Crowd, Hue, Scene, equal_luma
+from slowfast_edu.data.figures.tasks import (
+    HUES,
+    Actions,
+    Crowd,
+    Hue,
+    Scene,
+    Task,
+    equal_luma,
+)
 from slowfast_edu.data.figures.wheels import Binding, Spin
 
 __all__ = [
@@ -23,5 +31,6 @@ __all__ = [
     "MovingFigures",
     "Scene",
     "Spin",
+    "Task",
     "equal_luma",
 ]

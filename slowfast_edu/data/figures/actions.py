@@ -44,8 +44,8 @@ def run(phase: np.ndarray) -> Pose:
     """Long strides, knees and heels high, elbows bent, both feet off the ground twice."""
     swings = -0.9 * _sine(phase), 0.9 * _sine(phase)
     arms = [Limb(swing, 0.1, swing + 1.6, 0.0) for swing in swings]
-    legs = [_stride(phase + half, 0.95, 1.7, 0.25) for half in (0, 0.5)]
-    flight = 0.07 * np.abs(_sine(phase, 0.05))
+    legs = [_stride(phase + half, 0.85, 1.7, 0.25) for half in (0, 0.5)]
+    flight = 0.16 * np.abs(_sine(phase))  # highest where the stride is widest
     return Pose(*arms, *legs, lean=0.3, flight=flight)
 
 
@@ -82,7 +82,7 @@ def wave_two_hands(phase: np.ndarray) -> Pose:
 def clap(phase: np.ndarray) -> Pose:
     """The hands meet before the chest and part again."""
     apart = 0.5 - 0.5 * np.cos(2 * np.pi * phase)
-    hand = Limb(0.75, 0.25 + 0.35 * apart, 1.5, -0.62 + 1.25 * apart)
+    hand = Limb(1.0, 0.25 + 0.35 * apart, 2.0, -0.92 + 1.5 * apart)
     return Pose(hand, hand, LEG_DOWN, LEG_DOWN)
 
 

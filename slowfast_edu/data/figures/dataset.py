@@ -14,12 +14,10 @@ from torch.utils.data import Dataset
 from slowfast_edu.checks import check_choice, check_count
 from slowfast_edu.config import ClipConfig
 from slowfast_edu.data.batches import Sample
-from slowfast_edu.data.figures.tasks import Actions, Crowd, Hue, Scene
-from slowfast_edu.data.figures.wheels import Binding, Spin
+from slowfast_edu.data.figures.tasks import Scene, Task
 from slowfast_edu.sampling import fast_indices
 
 SPLITS = ("train", "val", "test")
-Task = Actions | Spin | Hue | Binding | Crowd
 
 
 @cache
@@ -80,11 +78,6 @@ class MovingFigures(Dataset):
         self.cache_folder = None if cache_folder is None else Path(cache_folder)
 
     @property
-    def times(self) -> np.ndarray:
-        """The raw frames that are rendered: Fast's of a clip that starts at 0."""
-        return fast_indices(self.clip)
-
-    @property
     def classes(self) -> tuple[str, ...]:
         return self.task.classes
 
@@ -119,7 +112,8 @@ class MovingFigures(Dataset):
 
     def _render(self, index: int) -> Scene:
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), index])
-        return self.task.render(index % self.task.cases, rng, self.times, self.size)
+        times = fast_indices(self.clip)
+        return self.task.render(index % self.task.cases, rng, times, self.size)
 
     def _key(self) -> str:
         """A folder's name for everything that a clip depends on but its number."""

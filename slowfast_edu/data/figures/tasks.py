@@ -1,7 +1,7 @@
 """Tasks in which a figure does something: ``Actions``, ``Hue`` and ``Crowd``.
 
 A task turns (case, generator, raw-frame numbers, size) into a ``Scene``. Cases are what
-is balanced: dataset item i has case i modulo ``cases``. Whatever else varies comes from
+is balanced, by the number of a name in ``case_names``. Whatever else varies comes from
 the generator, which knows nothing of the case.
 """
 
@@ -45,8 +45,50 @@ class Scene(NamedTuple):
     actions: np.ndarray | None = None
 
 
+class Task:
+    """What all tasks have in common; a new one subclasses this and renders.
+
+    Attributes:
+        classes: names; a label is a place in this list.
+    """
+
+    __slots__ = ()
+    classes: tuple[str, ...]
+
+    @property
+    def case_names(self) -> tuple[str, ...]:
+        """What is balanced: the classes, unless a task has finer cases."""
+        return self.classes
+
+    @property
+    def cases(self) -> int:
+        """How many cases there are."""
+        return len(self.case_names)
+
+    @property
+    def flipped_labels(self) -> tuple[int, ...] | None:
+        """The class of each class's mirror image, or -1; None if a mirror changes none."""
+        return None
+
+    def check(self, clip: ClipConfig) -> None:
+        """Refuse a clip with which the task is not what it says; here none."""
+
+    def render(
+        self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
+    ) -> Scene:
+        """Render one scene.
+
+        Args:
+            case: a number below ``cases``.
+            rng: draws all else, the same for every case.
+            times: (T,) raw-frame numbers.
+            size: height and width in pixels.
+        """
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Actions:
+class Actions(Task):
     """Which of ten actions? As in KTH, both what is seen and how it moves tell.
 
     Controlled: each action appears equally often. Drawn without regard to it: clothing,
@@ -65,17 +107,9 @@ class Actions:
     def __post_init__(self):
         check_choice("style", self.style, STYLES)
 
-    @property
-    def cases(self) -> int:
-        return len(self.classes)
-
-    def check(self, clip: ClipConfig) -> None:
-        """Any clip will do."""
-
     def render(
         self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
     ) -> Scene:
-        """Render a scene; see the module."""
         times, dots = np.asarray(times), self.style == "point_light"
         performer = draw_performer(self.classes[case], rng)
         camera = draw_camera(rng)
@@ -105,7 +139,7 @@ def equal_luma(hue: str, luma: float) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Hue:
+class Hue(Task):
     """Which hue does the figure wear? Only colour tells; to a grey pathway all are alike.
 
     Controlled: the four hues have one luma, by the weights of the grey Fast input, taken
@@ -118,17 +152,9 @@ class Hue:
 
     classes: ClassVar[tuple[str, ...]] = tuple(HUES)
 
-    @property
-    def cases(self) -> int:
-        return len(self.classes)
-
-    def check(self, clip: ClipConfig) -> None:
-        """Any clip will do."""
-
     def render(
         self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
     ) -> Scene:
-        """Render a scene; see the module."""
         times = np.asarray(times)
         performer = draw_performer(list(ACTIONS)[rng.integers(len(ACTIONS))], rng)
         camera = draw_camera(rng)
@@ -144,7 +170,7 @@ class Hue:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Crowd:
+class Crowd(Task):
     """Who does what? Several figures, each with its own action, box and identity.
 
     Controlled: the number of figures (two, three or four in turn). Their actions are
@@ -157,16 +183,12 @@ class Crowd:
     figures: ClassVar[tuple[int, ...]] = (2, 3, 4)
 
     @property
-    def cases(self) -> int:
-        return len(self.figures)
-
-    def check(self, clip: ClipConfig) -> None:
-        """Any clip will do."""
+    def case_names(self) -> tuple[str, ...]:
+        return tuple(f"{count} figures" for count in self.figures)
 
     def render(
         self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
     ) -> Scene:
-        """Render a scene; see the module."""
         times, count = np.asarray(times), self.figures[case]
         camera = draw_camera(rng)
         video = paint_background(rng, camera.shift(times), size)

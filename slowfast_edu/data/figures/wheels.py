@@ -14,7 +14,7 @@ import numpy as np
 from slowfast_edu.checks import check_count
 from slowfast_edu.config import ClipConfig
 from slowfast_edu.data.figures.draw import Capsule, paint
-from slowfast_edu.data.figures.tasks import HUES, LUMAS, SHADE, Scene, equal_luma
+from slowfast_edu.data.figures.tasks import HUES, LUMAS, SHADE, Scene, Task, equal_luma
 
 
 def _check_clip(task: "Spin | Binding", clip: ClipConfig) -> None:
@@ -54,7 +54,7 @@ def _arms(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Spin:
+class Spin(Task):
     """How fast, and which way, do the arms turn? Only motion tells, and only to Fast.
 
     Class k turns by k / tau of a turn each raw frame. Slow sees one frame in tau: always
@@ -96,12 +96,7 @@ class Spin:
         return tuple(f"k={k}" for k in self.k)
 
     @property
-    def cases(self) -> int:
-        return len(self.k)
-
-    @property
     def flipped_labels(self) -> tuple[int, ...]:
-        """The class of each class's mirror image, -1 if it is not among the classes."""
         return tuple(self.k.index(-k) if -k in self.k else -1 for k in self.k)
 
     def aliases(self, alpha: int) -> list[tuple[int, int]]:
@@ -141,15 +136,14 @@ class Spin:
             fix = f"alpha={better[0]} tells all apart" if better else "choose other k"
             ceiling = self.ceiling(clip.alpha)
             raise ValueError(
-                f"k = {told} look the same to Fast at alpha={clip.alpha} with arms that "
-                f"look the same {self.symmetry} times a turn: at most {ceiling:.0%} of "
-                f"clips could be told; {fix}"
+                f"k = {told} look the same to Fast at alpha={clip.alpha} with symmetry "
+                f"s={self.symmetry}: at most {ceiling:.0%} of clips could be told; {fix}"
             )
 
     def render(
         self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
     ) -> Scene:
-        """Render a scene; see the module.
+        """Render one scene.
 
         Raises:
             ValueError: ``times`` does not start at a multiple of tau.
@@ -174,7 +168,7 @@ class Spin:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Binding:
+class Binding(Task):
     """Which hue spins? Colour and motion must be joined at the place where they meet.
 
     Two wheels of different hue and equal luma; one turns by 1 / tau each raw frame. Slow
@@ -207,8 +201,10 @@ class Binding:
         return self.hues
 
     @property
-    def cases(self) -> int:
-        return 2 * len(self.hues) * (len(self.hues) - 1)
+    def case_names(self) -> tuple[str, ...]:
+        numbers = range(2 * len(self.hues) * (len(self.hues) - 1))
+        cases = [self.case(number) for number in numbers]
+        return tuple(f"{' '.join(pair)}, {self.sides[side]} turns" for pair, side in cases)
 
     def case(self, number: int) -> tuple[tuple[str, str], int]:
         """((hue on the left, hue on the right), which of ``sides`` turns).
@@ -232,7 +228,7 @@ class Binding:
     def render(
         self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
     ) -> Scene:
-        """Render a scene; see the module.
+        """Render one scene.
 
         Raises:
             ValueError: ``times`` does not start at a multiple of tau.

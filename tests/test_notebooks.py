@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from slowfast_edu import PRESETS, __version__, closed_form_macs, count_flops
-from slowfast_edu.analysis import count_parameters
+from slowfast_edu.analysis import closed_form_pathways, count_parameters
 from slowfast_edu.models import build_model
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
@@ -157,6 +157,19 @@ def test_figures_quoted_in_the_prose_are_recomputed(fvcore_4x16):
         f"| 6.4 (paper, a slip) | {lone_fast:.3f} |",
         f"| 234 (paper, open) | {gmacs('slowfast_16x8_r101_nl'):.3f} |",
     ]
+    quarter = replace(PRESETS["slowfast_4x16_r50"], beta=1 / 4)
+    thinnest = replace(PRESETS["slowfast_4x16_r50"], beta=1 / 32)
+    growth = closed_form_pathways(quarter)["fast"] / lone_fast_macs()
+    more = closed_form_macs(quarter) / 1e9 / gmacs("slowfast_4x16_r50") - 1
+    quoted += [
+        f"by a factor of {growth:.1f}: between 2 and 4",
+        f"points for {closed_form_macs(thinnest) / 1e9 - slow:.1f} GMACs",
+        f"| 28.6 GFLOPs | {closed_form_macs(thinnest) / 1e9:.2f} GMACs |",
+        f"4x16 | ~20% | {fast:.1%} |",
+        f"8x8 R50 | - | {fast_8x8:.1%} |",
+        f"At 30 / 16 = {30 / 16:.1f} cycles a second",
+    ]
+    assert round(more, 1) == 0.5  # "for half the cost again"
     assert f"to {fast_8x8:.1%}" in everything_shown()
     assert [figure for figure in quoted if figure not in text] == []
     assert round(gmacs("slowfast_4x16_r50") / slow - 1, 2) == 0.32  # "a third more cost"

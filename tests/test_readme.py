@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slowfast_edu import PRESETS
+from slowfast_edu.data.figures import Task
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,9 +28,28 @@ def test_the_ablation_example_runs():
     assert len(names["no_lateral"].lateral) == 0
 
 
+def test_the_video_example_runs_on_the_samples(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    names = {"PRESETS": PRESETS}
+    exec(CODE[2], names)
+    assert names["frames"].shape == (32, 224, 224, 3)
+    assert names["views"].shape == (10, 32, 224, 224, 3)
+    assert names["batch"].clips.shape == (4, 3, 32, 224, 224)
+    assert names["batch"].problems == []
+
+
+def test_the_figures_example_runs_and_its_table_names_every_task():
+    names = {"PRESETS": PRESETS}
+    exec(CODE[3], names)
+    assert names["sample"].clip.shape == (3, 32, 64, 64)
+    tasks = {task.__name__ for task in Task.__subclasses__()}
+    assert tasks == set(re.findall(r"^\| `(\w+)\(\)`", README, re.MULTILINE))
+
+
 def test_it_counts_the_models_rightly():
     numbers = {15: "fifteen"}
     assert f"all {numbers[len(PRESETS)]} models" in README
+    assert f"{len(list(ROOT.glob('data_samples/**/*.mp4')))} H.264 clips" in README
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^)h][^)]*)\)", README))
@@ -37,6 +57,9 @@ def test_links_lead_somewhere(target):
     assert (ROOT / target).exists()
 
 
-@pytest.mark.parametrize("place", re.findall(r"^\| `([^`]+)`", README, re.MULTILINE))
+PLACES = README.partition("### Where things are")[2]
+
+
+@pytest.mark.parametrize("place", re.findall(r"^\| `([^`]+)`", PLACES, re.MULTILINE))
 def test_the_places_it_names_exist(place):
     assert (ROOT / place).exists()

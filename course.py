@@ -494,6 +494,9 @@ def clean(book: dict) -> dict:
     """Take out of an executed notebook what differs between machines and runs."""
     for cell in book["cells"]:
         cell["metadata"].pop("execution", None)
+        for output in cell.get("outputs", ()):  # a widget lives only while its kernel does
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    book["metadata"].pop("widgets", None)
     name, shown = "python3", "Python 3 (ipykernel)"
     book["metadata"]["kernelspec"] = {
         "display_name": shown,

@@ -598,3 +598,14 @@ def test_notebooks_are_run_and_cleaned_and_a_failing_one_is_unchanged(
     assert done["metadata"]["kernelspec"]["name"] == "python3"
     assert done["metadata"]["language_info"]["name"] == "python"
     assert "version" not in done["metadata"]["language_info"]
+
+
+def test_cleaning_takes_out_a_widget_s_state_and_keeps_its_sentence(course):
+    view = {"model_id": "2026", "version_major": 2}
+    shown = {"application/vnd.jupyter.widget-view+json": view, "text/plain": ["Dials."]}
+    cell = {"metadata": {}, "outputs": [{"data": shown, "output_type": "execute_result"}]}
+    prose = {"metadata": {}, "cell_type": "markdown"}
+    book = {"cells": [prose, cell], "metadata": {"widgets": {"state": {"2026": {}}}}}
+    cleaned = course.clean(book)
+    assert cleaned["cells"][1]["outputs"][0]["data"] == {"text/plain": ["Dials."]}
+    assert "2026" not in str(cleaned)

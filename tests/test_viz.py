@@ -210,6 +210,13 @@ def test_the_sampling_figure_shows_the_frames_and_the_cost(tau, alpha, slow, fas
     assert ends[-1] == pytest.approx(closed_form_macs(config) / 1e9)
 
 
+def test_where_no_kernel_runs_the_explorer_is_a_sentence(explorer):
+    plain = explorer._repr_mimebundle_()["text/plain"]
+    assert (
+        plain == "Run this cell: dials for tau, alpha and beta, and a picture that follows."
+    )
+
+
 def test_the_explorer_refuses_another_number_of_frames():
     with pytest.raises(ValueError, match="has 10 frames, must have 64"):
         sampling_explorer(numbered(10))

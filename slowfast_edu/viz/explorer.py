@@ -77,6 +77,13 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+class _Explorer(widgets.VBox):
+    """What is shown of it where no kernel runs: a sentence, not its innards."""
+
+    def __repr__(self) -> str:
+        return "Run this cell: dials for tau, alpha and beta, and a picture that follows."
+
+
 def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
     """Dials for tau, alpha and beta over ``sampling_figure``.
 
@@ -111,4 +118,4 @@ def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
 
     for dial in dials.values():
         dial.observe(redraw, names="value")
-    return widgets.VBox([widgets.HBox(list(dials.values())), note, picture])
+    return _Explorer([widgets.HBox(list(dials.values())), note, picture])

@@ -29,19 +29,31 @@ def explored(tau: int, alpha: int, beta: float) -> SlowFastConfig:
     return replace(PRESETS["slowfast_4x16_r50"], clip=clip, beta=beta)
 
 
-def sampling_figure(frames: np.ndarray, config: SlowFastConfig) -> Figure:
-    """Which of 64 raw frames each pathway sees, the frames themselves, and their cost.
+def sampling_figure(
+    frames: np.ndarray, config: SlowFastConfig, with_cost: bool = True
+) -> Figure:
+    """Which raw frames each pathway sees, the frames themselves, and what they cost.
 
     Args:
-        frames: uint8 (64, H, W, 3).
-        config: as of ``explored``.
+        frames: uint8 (T * tau, H, W, 3): all raw frames of one clip.
+        config: of a model with two pathways.
+        with_cost: draw the multiply-adds of each pathway too.
+
+    Raises:
+        ValueError: another number of frames.
     """
     clip = config.clip
+    if len(frames) != clip.raw_frames:
+        raise ValueError(
+            f"frames has {len(frames)} frames, must have T * tau = {clip.raw_frames}"
+        )
     seen = {"slow": slow_indices(clip), "fast": fast_indices(clip)}
     rows = {name: -(-len(indices) // COLUMNS) for name, indices in seen.items()}
-    figure = new_figure(11, 2.3 + 0.75 * sum(rows.values()))
-    heights = [1.1, *(0.75 * count for count in rows.values()), 0.6]
-    when, *strips, cost = figure.subplots(4, 1, height_ratios=heights)
+    heights = [1.1, *(0.75 * count for count in rows.values()), 0.6][: 3 + with_cost]
+    figure = new_figure(11, 0.6 + sum(heights))
+    when, *strips = figure.subplots(len(heights), 1, height_ratios=heights)
+    if with_cost:
+        _draw_cost(strips.pop(), closed_form_pathways(config))
     for place, (name, indices) in enumerate(seen.items()):
         color = PATHWAY_COLORS[name]
         when.plot(indices, [-place] * len(indices), "|", color=color, ms=14, mew=2.5)
@@ -49,12 +61,11 @@ def sampling_figure(frames: np.ndarray, config: SlowFastConfig) -> Figure:
         strips[place].set_axis_off()
         label = f"{name}: {len(indices)} frames, 1 in {indices[1] - indices[0]}"
         strips[place].set_title(label, loc="left", color=color, weight="bold", fontsize=9)
-    when.set(xlim=(-1, RAW_FRAMES), ylim=(-1.6, 0.6), yticks=[0, -1])
+    when.set(xlim=(-1, clip.raw_frames), ylim=(-1.6, 0.6), yticks=[0, -1])
     when.set_yticklabels(["slow", "fast"])
-    when.set_xticks(range(0, RAW_FRAMES + 1, 8))
+    when.set_xticks(range(0, clip.raw_frames + 1, 8))
     when.set_xlabel("raw frame", fontsize=8)
     when.spines[["top", "right", "left"]].set_visible(False)
-    _draw_cost(cost, closed_form_pathways(config))
     return figure
 
 
@@ -67,8 +78,15 @@ def _draw_cost(axis, macs: dict[str, int]) -> None:
         left += gmacs
     told = ", ".join(f"{n} {g:.1f} ({g / total:.0%})" for n, g in parts.items() if g > 0.05)
     axis.set_title(f"{total:.1f} GMACs a view of 256x256: {told}", loc="left", fontsize=9)
+    axis.set_xlabel("GMACs", fontsize=8)
     axis.set_yticks([])
     axis.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _sentence(config: SlowFastConfig) -> str:
+    """The picture in words, for who cannot see it."""
+    clip, total = config.clip, sum(closed_form_pathways(config).values()) / 1e9
+    return f"Slow sees {clip.T} frames, Fast {clip.fast_frames}: {total:.1f} GMACs a view."
 
 
 def _png(figure: Figure) -> bytes:
@@ -105,7 +123,7 @@ def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
     }
     start = explored(**{name: dial.value for name, dial in dials.items()})
     picture = widgets.Image(value=_png(sampling_figure(frames, start)), format="png")
-    note = widgets.Label("")
+    note = widgets.Label(_sentence(start))
 
     def redraw(_change) -> None:
         try:
@@ -113,7 +131,7 @@ def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
         except ValueError as error:
             note.value = f"The picture stays: {error}."
             return
-        note.value = ""
+        note.value = _sentence(config)
         picture.value = _png(sampling_figure(frames, config))
 
     for dial in dials.values():

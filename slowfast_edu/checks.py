@@ -29,6 +29,21 @@ def check_count(field: str, value: object, least: int = 1) -> None:
         )
 
 
+def check_frames(frames: object) -> None:
+    """Refuse what is not decoded frames: an array of bytes, RGB last.
+
+    Raises:
+        ValueError: see above.
+    """
+    dtype, shape = getattr(frames, "dtype", None), getattr(frames, "shape", ())
+    if str(dtype) != "uint8" or len(shape) != 4 or shape[3] != 3:
+        kind = dtype or f"a {type(frames).__name__}"
+        raise ValueError(
+            f"frames are {kind} of shape {tuple(shape)}, must be uint8 of shape "
+            "(T, H, W, 3)"
+        )
+
+
 def check_kind(field: str, value: object, kind: type) -> None:
     """Refuse a value that is not an instance of ``kind``.
 

@@ -27,13 +27,15 @@ def _inspect(arguments: argparse.Namespace) -> int:
     """Say what a data set holds; 1 if some of its files cannot be used."""
     from slowfast_edu.checks import check_choice
     from slowfast_edu.config import PRESETS
-    from slowfast_edu.data.formats import read_annotations
+    from slowfast_edu.data.formats import detect_format, read_annotations
     from slowfast_edu.data.survey import describe, survey
 
     check_choice("preset", arguments.preset, PRESETS)
+    kind = arguments.format or detect_format(arguments.dataset)
     annotations = read_annotations(
-        arguments.dataset, arguments.format, arguments.root, arguments.first_second
+        arguments.dataset, kind, arguments.root, arguments.first_second
     )
+    print(f"format: {kind}")
     found = survey(annotations, arguments.fps, arguments.decode, progress=True)
     print(describe(found, PRESETS[arguments.preset].clip, arguments.preset))
     if found.unread:

@@ -205,7 +205,12 @@ def exact_rate(frames_per_second: Real) -> Fraction:
         raise ValueError(
             f"frames_per_second={frames_per_second!r} must be a positive number; try 30"
         )
-    return Fraction(frames_per_second).limit_denominator(1001)
+    rate = Fraction(frames_per_second).limit_denominator(1001)
+    if not rate:
+        raise ValueError(
+            f"frames_per_second={frames_per_second!r} is below one in 1001 s; try 30"
+        )
+    return rate
 
 
 def resample_by_time(

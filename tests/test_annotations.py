@@ -10,7 +10,7 @@ from slowfast_edu.data.annotations import (
 )
 from slowfast_edu.data.ava import Keyframe, Person, ava_csv
 from slowfast_edu.data.formats import FORMATS, detect_format, read_annotations
-from slowfast_edu.data.lines import AnnotationError
+from slowfast_edu.data.lines import AnnotationError, csv_rows, videos_below
 
 KINETICS_HEADER = "label,youtube_id,time_start,time_end,split\n"
 
@@ -86,6 +86,7 @@ def test_kinetics_finds_ids_of_any_kind_wherever_they_are(tmp_path, encoding):
             "line 3: a time='1.5'",
         ),
         (KINETICS_HEADER + "clap,x,-1,2,t\n", "line 2: a time='-1' must be a whole number"),
+        (KINETICS_HEADER + "clap,x,,2,t\n", "line 2: a time='' must be a whole number"),
         (KINETICS_HEADER + "clap,../x,1,2,t\n", "line 2: youtube_id='../x'"),
         (KINETICS_HEADER + "clap,,1,2,t\n", "line 2: youtube_id=''"),
         (KINETICS_HEADER + "clap,x,1,2,t\n\nrun,x,1,2,t\n", "line 4: repeats .* line 2"),
@@ -134,6 +135,7 @@ def test_pyslowfast_takes_spaces_and_commas(tmp_path):
         ("a.mp4 0\n./a.mp4 1\n", "line 2: repeats 'a.mp4' of line 1"),
         ("../a.mp4 0\n", r"line 1: '\.\./a\.mp4' does not lie below the root"),
         ("x/../../a.mp4 0\n", "line 1: .* does not lie below the root"),
+        ("x/.. 0\n", "line 1: .* does not lie below the root"),
         ("/elsewhere/a.mp4 0\n", "line 1: .* does not lie below the root"),
     ],
 )
@@ -194,6 +196,11 @@ z,904
 """
 
 
+def test_a_first_second_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="first_second=nan must be a number"):
+        ava_csv(write(tmp_path / "ava.csv", AVA_ROWS), tmp_path, first_second=float("nan"))
+
+
 def test_ava_groups_actions_by_person_and_people_by_keyframe(tmp_path):
     touch(tmp_path, "-5K.mkv", "deep/_y.mp4")
     annotations = ava_csv(write(tmp_path / "ava.csv", AVA_ROWS), tmp_path, first_second=900)
@@ -216,12 +223,14 @@ def test_ava_groups_actions_by_person_and_people_by_keyframe(tmp_path):
         ("x,902,0.1,nan,0.5,0.9,1,0", r"y1=nan must lie in \[0, 1\]"),
         ("x,902,0.1,,0.5,0.9,1,0", "y1='' must be a number"),
         ("x,902,0.5,0.2,0.1,0.9,1,0", "x1 <= x2 and y1 <= y2 must hold"),
+        ("x,902,0.1,0.9,0.5,0.2,1,0", "x1 <= x2 and y1 <= y2 must hold"),
         ("x,902,0.1,0.2,0.5,0.9,0,0", "action_id=0 must be 1 to 80"),
         ("x,902,0.1,0.2,0.5,0.9,81,0", "action_id=81 must be 1 to 80"),
         ("x,902,0.1,0.2,0.5,0.9,walk,0", "action_id='walk' must be a whole number"),
         ("x,902,0.1,0.2,0.5,0.9,1,0.98", "person_id='0.98' must be a whole number"),
         ("x,soon,0.1,0.2,0.5,0.9,1,0", "timestamp='soon' must be a number"),
         ("x,inf,0.1,0.2,0.5,0.9,1,0", "timestamp=inf must be seconds from 0"),
+        ("x,-1,0.1,0.2,0.5,0.9,1,0", "timestamp=-1 must be seconds from 0"),
         ("x,3,0.1,0.2,0.5,0.9,1,0", "timestamp=3 is before first_second=900"),
     ],
 )
@@ -229,6 +238,16 @@ def test_ava_names_the_wrong_line(tmp_path, row, problem):
     path = write(tmp_path / "ava.csv", f"x,902,0.1,0.2,0.5,0.9,1,0\n{row}\n")
     with pytest.raises(AnnotationError, match=rf"ava\.csv, line 2: {problem}"):
         ava_csv(path, tmp_path, first_second=900)
+
+
+def test_ava_takes_the_outermost_values_and_other_classes(tmp_path):
+    touch(tmp_path, "v1.5.mkv")  # a name with a dot keeps it
+    path = write(tmp_path / "ava.csv", "v1.5,900,0,1,0,1,9,7\nv1.5,900,0,1,0,1,2,7\n")
+    annotations = ava_csv(path, tmp_path, classes=list("abcdefghi"), first_second=900)
+    person = Person((0, 1, 0, 1), (1, 8))  # a point; its labels are sorted
+    assert annotations.keyframes == (Keyframe("v1.5.mkv", 0, (person,)),)
+    with pytest.raises(AnnotationError, match="line 1: action_id=9 must be 1 to 2"):
+        ava_csv(path, tmp_path, classes=["a", "b"])
 
 
 def test_an_ava_list_without_a_keyframe_is_refused(tmp_path):
@@ -243,6 +262,17 @@ def test_what_is_no_text_is_refused(tmp_path, read):
         read(tmp_path / "list.csv")
     with pytest.raises(AnnotationError, match=r"none\.csv: cannot be read: No such file"):
         read(tmp_path / "none.csv")
+
+
+def test_cells_lose_the_blanks_around_them_and_blank_rows_are_left_out(tmp_path):
+    path = write(tmp_path / "list.csv", " a , b c\n\n , \nd,\n")
+    assert list(csv_rows(path)) == [(1, ["a", "b c"]), (4, ["d", ""])]
+
+
+def test_videos_behind_a_link_to_a_folder_are_found(tmp_path):
+    touch(tmp_path, "disk/walk/1.mp4", "root/clap/1.mp4")
+    (tmp_path / "root" / "walk").symlink_to(tmp_path / "disk" / "walk")
+    assert videos_below(tmp_path / "root") == ["clap/1.mp4", "walk/1.mp4"]
 
 
 EXAMPLES = {
@@ -263,6 +293,26 @@ def test_formats_are_told_by_their_first_line(tmp_path, name):
         path = write(tmp_path / "list", EXAMPLES[name], "utf-8-sig")
     assert detect_format(path) == name
     assert read_annotations(path) == read_annotations(path, name, tmp_path)
+
+
+def test_ucf101_s_classes_lie_beside_its_list(tmp_path):
+    touch(tmp_path, "videos/A/a.avi", "lists/split.txt")
+    write(tmp_path / "lists" / "classInd.txt", "1 A\n")
+    path = write(tmp_path / "lists" / "split.txt", "A/a.avi 1\n")
+    assert read_annotations(path, root=tmp_path / "videos").classes == ("A",)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("label, youtube_id , time_start,time_end,split", "kinetics"),
+        ("z,904", "ava"),
+        ("x.mp4,1", "pyslowfast"),
+        ("clap/x,1", "pyslowfast"),
+    ],
+)
+def test_lines_that_look_alike_are_told_apart(tmp_path, line, name):
+    assert detect_format(write(tmp_path / "list", f"{line}\n")) == name
 
 
 @pytest.mark.parametrize("text", ["", "hello\n", "name;label\n"])

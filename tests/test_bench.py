@@ -1,34 +1,52 @@
 """``slowfast-edu bench``: it measures each task at each size, and says on what."""
 
-import numpy as np
+from types import SimpleNamespace
+
 import pytest
 
 from slowfast_edu import bench
+from slowfast_edu.bench import Rate, rendering_rates, rendering_table
 from slowfast_edu.cli import main
-from slowfast_edu.data.figures import Scene
 
 
-class Slow:
-    """A task that takes a hundredth of a second a clip."""
+class Timed:
+    """A task of two cases on a clock of its own: its clips take these seconds."""
 
-    cases = 1
+    cases = 2
+    seconds = (0.25, 0.25, 0.5, 0.5, 0.5, 0.5, 1, 1, 1, 0.125, 0.125, 0.25)
+
+    def __init__(self):
+        self.now, self.asked = 0.0, []
 
     def render(self, case, rng, times, size):
-        bench.time.sleep(0.01)
-        assert len(times) == 64
-        return Scene(np.zeros((64, size, size, 3), dtype=np.uint8), 0)
+        self.now += self.seconds[len(self.asked) % 12]
+        self.asked.append((case, rng.random(), list(times) == list(range(64)), size))
 
     def __repr__(self):
-        return "Slow()"
+        return "Timed()"
 
 
 def test_rates_are_clips_a_second(monkeypatch):
-    monkeypatch.setattr(bench, "TASKS", (Slow(),))
-    rates = list(bench.rendering_rates(runs=3, clips=2))
-    assert [(rate.task, rate.size) for rate in rates] == [("Slow()", 64), ("Slow()", 112)]
-    for rate in rates:
-        assert rate.least <= rate.median <= rate.most
-        assert 10 < rate.median <= 100  # one in 10 ms, or slower on a busy machine
+    task = Timed()
+    monkeypatch.setattr(bench, "TASKS", (task,))
+    clock = SimpleNamespace(perf_counter=lambda: task.now)
+    monkeypatch.setattr(bench, "time", clock)
+    rates = list(rendering_rates(runs=4, clips=3))  # in 1, 1.5, 3 and 0.5 seconds
+    assert rates == [Rate("Timed()", size, 2.5, 1.0, 6.0) for size in (64, 112)]
+    assert [case for case, *_ in task.asked] == [0, 1, 0] * 8
+    assert len({drawn for _, drawn, *_ in task.asked}) == 3  # other clips in a run
+    assert all(whole for *_, whole, _ in task.asked)
+    assert [size for *_, size in task.asked] == [64] * 12 + [112] * 12
+
+
+def test_every_task_is_measured():
+    told = {repr(task).split("(")[0] for task in bench.TASKS}
+    assert told == {"Actions", "Spin", "Hue", "Binding", "Crowd"}
+
+
+def test_a_rate_is_printed_with_its_range_and_its_aim():
+    table = rendering_table([Rate("Spin()", 112, 50.4, 39.6, 60.3)])
+    assert table.splitlines()[1].split() == ["Spin()", "112", "50", "40-60", "40"]
 
 
 def test_the_command_prints_every_task_beside_its_aim(monkeypatch, capsys):

@@ -87,7 +87,8 @@ def videos(tmp_path):
 def inspect(capsys, *arguments):
     status = main(["inspect", *map(str, arguments)])
     printed = capsys.readouterr()
-    return status, printed.out.splitlines(), printed.err
+    told = [line for line in printed.out.splitlines() if not line.startswith("format: ")]
+    return status, told, printed.err
 
 
 def test_inspect_prints_counts_lengths_rates_and_sizes(videos, capsys):
@@ -114,6 +115,15 @@ def test_inspect_counts_at_another_rate_for_another_preset(videos, capsys):
     _, lines, _ = inspect(capsys, videos, "--fps", 60, "--preset", "slowfast_16x8_r101")
     assert "frames: least 40, median 72, most 140" in lines
     assert "shorter than the 128 raw frames of slowfast_16x8_r101: 2 of 3" in lines
+
+
+def test_inspect_lists_the_most_frequent_first_and_a_whole_clip_is_not_short(
+    videos, capsys
+):
+    make_video(videos / "box" / "z.mp4", 64, rate=20)
+    _, lines, _ = inspect(capsys, videos)
+    assert "rates: 30 fps (2), 20 fps (1), 25 fps (1)" in lines
+    assert "shorter than the 64 raw frames of slowfast_8x8_r50: 2 of 4" in lines
 
 
 def test_inspect_names_every_bad_file_with_its_cause(videos, capsys):
@@ -170,6 +180,8 @@ def test_inspect_reads_every_format(videos, capsys, name):
     assert lines[-2] == "problems: 1"
     assert "gone" in lines[-1] and lines[-1].endswith("no such file")
     assert inspect(capsys, path, "--root", videos, "--format", name)[1] == lines
+    main(["inspect", str(path), "--root", str(videos)])
+    assert capsys.readouterr().out.startswith(f"format: {name}\n")
 
 
 def test_inspect_tells_of_keyframes_after_the_end(videos, capsys):
@@ -183,6 +195,15 @@ def test_inspect_tells_of_keyframes_after_the_end(videos, capsys):
     assert status == 0
     assert lines[0] == f"{videos}: 1 videos, 2 keyframes, 80 classes"
     assert "2            2" in lines and "80           1" in lines
+    assert "class   people" in lines
+
+
+def test_a_keyframe_at_the_very_end_is_after_it(videos, capsys):
+    path = videos.parent / "ava.csv"
+    path.write_text("c,1.2,0,0,1,1,2,0\nc,1.1,0,0,1,1,2,0\n")  # 30 frames at 25
+    status, lines, _ = inspect(capsys, path, "--root", videos)
+    assert status == 1
+    assert "1 keyframes are after the end at 1.2 s, the first at 1.2 s" in lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,16 @@ def test_frames_are_taken_at_the_model_s_rate(annotations, rate, step):
     assert numbers == list(range(numbers[0], numbers[0] + 4 * step, step))
 
 
+def test_views_and_keyframes_are_taken_at_the_model_s_rate_too(annotations, keyframes):
+    views = VideoViews(annotations, CLIP, clips=2, transform=as_clip, frames_per_second=15)[
+        0
+    ].clip  # of 25 frames, every other one of the file: starts 0 and 17
+    assert [frame_numbers(view) for view in views] == [[0, 4, 8, 12], [34, 38, 42, 46]]
+    sample = KeyframeClips(keyframes, CLIP, size=32, frames_per_second=15)[0]
+    levels = (sample.clip * 0.225 + 0.45) * 255
+    assert frame_numbers(levels) == [22, 26, 30, 34]  # 1 s is frame 30, the third seen
+
+
 def test_a_sample_depends_on_seed_epoch_and_place_alone(annotations):
     def draw(seed, epoch, index):
         dataset = VideoClips(annotations, CLIP, transform=SMALL, seed=seed)
@@ -226,6 +236,15 @@ def test_a_wrong_setting_is_refused(annotations, field, value):
         VideoClips(annotations, **{"clip": CLIP, field: value})
 
 
+def test_a_wrong_number_of_clips_pixels_or_epochs_is_refused(annotations, keyframes):
+    with pytest.raises(ValueError, match="clips=0"):
+        VideoViews(annotations, CLIP, clips=0)
+    with pytest.raises(ValueError, match="size=0"):
+        KeyframeClips(keyframes, CLIP, size=0)
+    with pytest.raises(ValueError, match="epoch=-1"):
+        VideoClips(annotations, CLIP).set_epoch(-1)
+
+
 LEFT, RIGHT = (0.0, 0.25, 0.5, 1.0), (0.5, 0.0, 1.0, 0.75)
 
 
@@ -248,6 +267,13 @@ def test_the_keyframe_is_in_the_middle_of_its_clip(keyframes):
         levels = (dataset[index].clip * 0.225 + 0.45) * 255
         numbers.append(frame_numbers(levels)[0])
     assert numbers == [26, 0, 42]  # raw frame 4 of 8 is frame 30; the ends are kept
+
+
+def test_a_keyframe_at_the_very_end_is_after_it(keyframes):
+    found = (Keyframe("walk/tall.mp4", 1.0, ()),)  # its 30 frames end there
+    dataset = KeyframeClips(keyframes._replace(keyframes=found), CLIP, size=32)
+    with pytest.raises(VideoError, match="at 1 s is after the end at 1 s"):
+        dataset[0]
 
 
 def test_people_come_with_boxes_and_all_their_labels(keyframes):

@@ -1,6 +1,7 @@
 """The rendered dataset: balanced, split by seed, alike in every worker and from disk."""
 
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from slowfast_edu.data.figures import (
     Crowd,
     Hue,
     MovingFigures,
+    Scene,
     Spin,
     dataset,
 )
@@ -26,7 +28,8 @@ SMALL = {"size": 32}
 
 
 def figures(task=None, clips=8, **settings):
-    return MovingFigures(task or Actions(), clips, CLIP, **(SMALL | settings))
+    clip = settings.pop("clip", CLIP)
+    return MovingFigures(task or Actions(), clips, clip, **(SMALL | settings))
 
 
 @pytest.mark.parametrize("task", TASKS, ids=repr)
@@ -37,8 +40,22 @@ def test_an_item_is_fast_s_frames_with_their_label(task):
     assert clip.shape == (3, CLIP.fast_frames, 32, 32)
     assert name == "train/3"
     assert np.shape(label) == ((10,) if isinstance(task, Crowd) else ())
+    assert isinstance(label, torch.Tensor if isinstance(task, Crowd) else int)
     frames = data.scene(3).frames
     assert torch.equal(clip[:, 5], torch.from_numpy(frames[5]).permute(2, 0, 1))
+
+
+def test_only_what_fast_sees_is_rendered_in_the_size_asked_for(monkeypatch):
+    asked = []
+
+    def render(_, case, rng, times, size):
+        asked.append((case, list(times), size))
+        return Scene(np.zeros((len(times), size, size, 3), dtype=np.uint8), case)
+
+    monkeypatch.setattr(Actions, "render", render)
+    figures(clips=40)[23]
+    step = CLIP.tau // CLIP.alpha
+    assert asked == [(3, list(range(0, CLIP.T * CLIP.tau, step)), 32)]  # ten actions
 
 
 @pytest.mark.parametrize("task", TASKS[:4], ids=repr)
@@ -83,6 +100,13 @@ def test_the_disk_gives_what_was_rendered_and_renders_once(task, tmp_path, monke
         assert np.array_equal(getattr(kept, name), getattr(fresh, name)), name
 
 
+def test_each_clip_has_its_own_place_on_disk(tmp_path):
+    data = figures(cache_folder=tmp_path)
+    for _ in range(2):
+        for index in range(3):
+            assert torch.equal(data[index].clip, figures()[index].clip)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -108,7 +132,22 @@ def test_what_another_renderer_kept_is_not_used(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no zip", None])
+def test_a_change_of_any_file_of_the_renderer_makes_it_another(monkeypatch):
+    found = []
+    monkeypatch.setattr(dataset.Path, "read_bytes", lambda p: found.append(p.stem) or b"")
+    dataset._renderer_version.__wrapped__()
+    assert {"actions", "body", "draw", "scene", "tasks", "wheels"} <= set(found)
+
+
+def without_arrays():
+    file = BytesIO()
+    np.savez(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"PK\x03\x04 no zip", b"no zip at all", without_arrays(), None]
+)
 def test_a_damaged_file_is_rendered_anew(tmp_path, damage):
     data = figures(cache_folder=tmp_path)
     frames = data.scene(0).frames
@@ -130,7 +169,20 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     assert list(tmp_path.rglob("*.*")) == []
 
 
-@pytest.mark.parametrize("index", [-1, 8])
+def test_only_fast_s_frames_are_rendered(monkeypatch):
+    asked, render = [], Actions.render
+    monkeypatch.setattr(Actions, "render", lambda *a: asked.append(a[3]) or render(*a))
+    figures().scene(0)
+    assert [times.tolist() for times in asked] == [list(range(0, 64, 4))]
+
+
+def test_the_last_clip_is_also_number_minus_one():
+    data = figures()
+    assert torch.equal(data[-1].clip, data[7].clip)
+    assert data[-1].name == data[7].name
+
+
+@pytest.mark.parametrize("index", [-9, 8])
 def test_an_index_outside_is_refused(index):
     with pytest.raises(IndexError, match="0 to 7"):
         figures()[index]
@@ -143,6 +195,7 @@ def test_an_index_outside_is_refused(index):
         ({"size": 8}, "size=8"),
         ({"seed": -1}, "seed=-1"),
         ({"split": "dev"}, "train"),
+        ({"clip": 8}, r"clip=8 must be a ClipConfig"),
         ({"task": Spin(tau=8)}, "tau"),
     ],
 )

@@ -1,6 +1,9 @@
 """The sample clips: true to their script, small, and readable as a dataset."""
 
 import importlib.util
+import re
+import runpy
+import shutil
 from pathlib import Path
 
 import av
@@ -74,6 +77,31 @@ def test_files_are_h264_with_the_key_frames_that_the_manifest_says(row):
     gaps = np.diff([*keys, len(shown)])
     assert 12 <= int(row["key_frame_every"]) <= 30
     assert gaps.max() <= int(row["key_frame_every"])
+    assert settings_of(SAMPLES / row["file"]) == (row["key_frame_every"], row["crf"])
+
+
+def settings_of(path):
+    """(keyint, crf) as x264 itself notes them in a file."""
+    note = re.search(rb"keyint=(\d+) .*crf=(\d+)\.0 ", path.read_bytes())
+    return tuple(number.decode() for number in note.groups())
+
+
+def test_the_script_makes_what_the_manifest_says(tmp_path):
+    made = (("new/run.mp4", "run", 4, 16, 15, 35), ("jump.mp4", "jump", 5, 32, 18, 10))
+    header = (SAMPLES / "manifest.csv").read_text(encoding="utf-8").splitlines()[0]
+    rows = [
+        f"{file},{label},actions,clothed,{seed},{size},20,{every},{crf},"
+        for file, label, seed, size, every, crf in made
+    ]
+    (tmp_path / "manifest.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    script = shutil.copy(SAMPLES / "make_samples.py", tmp_path)
+    space = runpy.run_path(script, run_name="__main__")
+    for row, (file, _, _, size, every, crf) in zip(space["rows"](), made, strict=True):
+        info = probe(tmp_path / file)
+        assert (info.frames, info.frames_per_second, info.width) == (20, 30, size)
+        assert settings_of(tmp_path / file) == (str(every), str(crf))
+        decoded = read_frames(tmp_path / file, range(20)).astype(int)
+        assert np.abs(decoded - space["frames_of"](row)).mean() < 16
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
@@ -84,3 +112,5 @@ def test_the_lists_and_the_folders_agree(split):
     assert set(listed.videos) < set(folders.videos)
     wanted = {row["file"] for row in ROWS if row["split"] == split}
     assert {f"actions/{video.name}" for video in listed.videos} == wanted
+    _, *lines = (SAMPLES / f"{split}.csv").read_text(encoding="utf-8").splitlines()
+    assert {line.rpartition(",")[2] for line in lines} == {split}

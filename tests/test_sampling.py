@@ -237,3 +237,5 @@ def test_rates_are_exact_fractions():
     for rate in (0, -5, float("inf"), float("nan"), "30", None):
         with pytest.raises(ValueError, match="must be a positive number"):
             exact_rate(rate)
+    with pytest.raises(ValueError, match="frames_per_second=1e-09 is below one in 1001 s"):
+        exact_rate(1e-9)

@@ -236,8 +236,19 @@ def test_flip_wants_a_label_for_each_clip():
         random_flip(places(2, 2, 2), torch.zeros(1, dtype=torch.int64), rng())
 
 
-def test_transforms_need_no_loop_over_frames():
-    """All frames of a clip get the same scale, place and flip."""
+def test_all_frames_of_a_batch_are_scaled_in_one_call(monkeypatch):
+    shapes, interpolate = [], torch.nn.functional.interpolate
+
+    def count(images, **settings):
+        shapes.append(tuple(images.shape))
+        return interpolate(images, **settings)
+
+    monkeypatch.setattr(torch.nn.functional, "interpolate", count)
+    resize_short_side(noise(2, 3, 6, 40, 60), 32)
+    assert shapes == [(12, 3, 40, 60)]
+
+
+def test_all_frames_of_a_clip_get_the_same_scale_place_and_flip():
     still = noise(1, 3, 1, 40, 60).repeat(1, 1, 6, 1, 1)
     clip = random_crop(random_short_side(still, rng(), 32, 40), 24, rng())
     clip, _ = random_flip(clip, torch.tensor([0]), rng())

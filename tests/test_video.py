@@ -4,7 +4,9 @@ The expected frame is the one that shows its number, and bit for bit what decodi
 whole file from its beginning gives.
 """
 
+import os
 import pickle
+import re
 from fractions import Fraction
 
 import av
@@ -290,6 +292,61 @@ def test_what_is_no_video_is_one_error_naming_the_file(tmp_path, content, cause,
         read(path)
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "notes.nfo"])
+def test_text_is_no_video_though_ffmpeg_draws_it(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("Do not forget the milk.\n" * 60)
+    with pytest.raises(VideoError, match=rf"{name}: is text, not a video"):
+        probe(path)
+
+
+@pytest.mark.parametrize(
+    "list_of_files",
+    [
+        "ffconcat version 1.0\nfile numbered.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:3,\nnumbered.ts\n#EXT-X-ENDLIST\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["list.mp4", "list.m3u8"])
+def test_a_list_of_files_never_stands_for_another_video(tmp_path, list_of_files, name):
+    for other in ("numbered.mp4", "numbered.ts"):
+        encode(numbered_frames(20), tmp_path / other)
+    path = tmp_path / name
+    path.write_text(list_of_files)
+    with pytest.raises(VideoError, match=re.escape(name)):
+        probe(path)
+
+
+@pytest.mark.parametrize("name", ["a:b.mp4", "http:a.mp4", "file:v.mp4", "-i.mp4"])
+def test_odd_names_are_names_and_no_protocols(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_video(numbered_frames(3), tmp_path / "plain.mp4")
+    write_video(numbered_frames(5), tmp_path / "v.mp4")
+    os.replace("plain.mp4", name)
+    assert probe(name).frames == 3
+
+
+def test_a_name_that_no_file_system_takes_is_missing(tmp_path):
+    with pytest.raises(VideoError, match="no such file"):
+        probe(tmp_path / f"{'x' * 5000}.mp4")
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_moment_names_the_frame_that_is_on_screen(tmp_path, ending):
+    # Sixty frames in one second, then sixty in six seconds.
+    stamps = [*range(0, 60), *range(60, 420, 6)], Fraction(1, 60)
+    path = encode(numbered_frames(120), tmp_path / f"slower.{ending}", stamps=stamps)
+    video = Video(path)
+    for seconds, number in ((0, 0), (0.5, 30), (1, 60), (3, 80), (3.05, 80), (99, 119)):
+        assert video.frame_at(seconds) == number, seconds
+    resampled = Video(path, frames_per_second=20)
+    for seconds in (0, 0.5, 1, 3, 6.5):
+        number = resampled.frame_at(seconds)
+        assert number == 20 * seconds
+        shown = frame_numbers(resampled.read_frames([number]))
+        assert shown == [video.frame_at(seconds)]
+
+
 def test_a_folder_is_an_error(tmp_path):
     with pytest.raises(VideoError, match="is a folder"):
         probe(tmp_path)
@@ -499,8 +556,8 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
     ("frames", "message"),
     [
         (np.zeros((2, 32, 32, 3), np.float32), "float32 of shape"),
-        (np.zeros((2, 3, 32, 32), np.uint8), r"must be uint8 of shape \(N, H, W, 3\)"),
-        ([[1]], "frames are list"),
+        (np.zeros((2, 3, 32, 32), np.uint8), r"must be uint8 of shape \(T, H, W, 3\)"),
+        ([[1]], "frames are a list"),
         (np.zeros((0, 32, 32, 3), np.uint8), "at least one frame"),
         (np.zeros((2, 33, 32, 3), np.uint8), "height=33 must be even.* 32 and 34"),
         (np.zeros((2, 32, 31, 3), np.uint8), "width=31 must be even.* 30 and 32"),

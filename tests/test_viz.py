@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from slowfast_edu import PRESETS, closed_form_macs
+from slowfast_edu.config import ClipConfig
 from slowfast_edu.data.figures import ACTIONS, Actions, Binding, Crowd, Hue, Spin
 from slowfast_edu.viz import (
     cost_accuracy,
@@ -109,6 +110,8 @@ def test_a_mosaic_holds_each_frame_in_reading_order():
     assert [int(cell[0, 0, 0]) for cell in cells] == [0, 1, 2, 3, 4, 255]
     assert (cells[3][:6, :6] == 3).all()
     assert (cells[3][6:] == 255).all()
+    wide = mosaic(np.zeros((2, 4, 8, 3), dtype=np.uint8), columns=1, gap=1)
+    assert wide.shape == (2 * 5, 9, 3)
 
 
 def test_strips_name_rows_and_columns():
@@ -143,6 +146,11 @@ def test_a_task_s_strips_show_each_case_of_one_generator(task, names):
     picture = axis.images[0].get_array()
     last = task.render(task.cases - 1, np.random.default_rng(4), [0, 2, 4], 32).frames
     assert np.array_equal(picture[-34:-2, 34:66], last[1])
+
+
+def test_strips_of_a_clip_under_which_the_task_would_lie_are_refused():
+    with pytest.raises(ValueError, match="look the same to Fast at alpha=2"):
+        task_strips(Spin(), ClipConfig(T=4, tau=16, alpha=2))
 
 
 # The explorer
@@ -198,11 +206,22 @@ def test_the_sampling_figure_shows_the_frames_and_the_cost(tau, alpha, slow, fas
     marks = [line.get_xdata().tolist() for line in when.lines]
     assert marks == [list(range(0, 64, 64 // slow)), list(range(0, 64, 64 // fast))]
     titles = [axis.get_title(loc="left") for axis in (*panels, cost)]
-    assert titles[0].startswith(f"slow: {slow} frames")
-    assert titles[1].startswith(f"fast: {fast} frames")
+    assert titles[0] == f"slow: {slow} frames, 1 in {64 // slow}"
+    assert titles[1] == f"fast: {fast} frames, 1 in {64 // fast}"
+    for panel, numbers in zip(panels, marks, strict=True):
+        tiles = panel.images[0].get_array()[::8, ::8, 0]  # 16 a row, 6 pixels and a gap
+        assert tiles.ravel()[: len(numbers)].tolist() == numbers
+    heights = panels[0].get_subplotspec().get_gridspec().get_height_ratios()
+    assert heights[2] / heights[1] == -(-fast // 16) / -(-slow // 16)
     assert titles[2].startswith(f"{closed_form_macs(config) / 1e9:.1f} GMACs")
+    if (tau, alpha) == (16, 8):  # of the recount: 28.685, 6.900, 0.514 of 36.099
+        assert titles[2].endswith("slow 28.7 (79%), fast 6.9 (19%), lateral 0.5 (1%)")
     ends = [bar.get_x() + bar.get_width() for bar in cost.patches]
     assert ends[-1] == pytest.approx(closed_form_macs(config) / 1e9)
+    assert len({bar.get_hatch() for bar in cost.patches}) == len(ends)
+    labels = [label.get_text() for label in when.get_yticklabels()]
+    heights = [line.get_ydata()[0] for line in when.lines]
+    assert (labels, heights) == (["slow", "fast"], when.get_yticks().tolist())
 
 
 def test_where_no_kernel_runs_the_explorer_is_a_sentence(explorer):

@@ -1,5 +1,6 @@
 """AVA: who does what where, at keyframes one second apart."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -61,7 +62,10 @@ def ava_csv(
 
     Raises:
         AnnotationError: a wrong line, or none.
+        ValueError: a first_second that is no number.
     """
+    if not math.isfinite(first_second):
+        raise ValueError(f"first_second={first_second} must be a number; try 900")
     stored = videos_by_stem(root)
     moments: dict[tuple[str, float], dict] = {}
     for line, row in csv_rows(path):

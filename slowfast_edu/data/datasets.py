@@ -184,8 +184,7 @@ class KeyframeClips(_VideoFiles):
                 f"{video.path}: the keyframe at {seconds:g} s is after the end at "
                 f"{info.seconds:g} s; see first_second of ava_csv"
             )
-        keyframe = round(seconds * info.frames_per_second)
-        start = max(0, keyframe - self.clip.raw_frames // 2)
+        start = max(0, video.frame_at(seconds) - self.clip.raw_frames // 2)
         start = min(start, last_start(self.clip, info.frames))
         frames = video.read_clip(self.clip, start)
         clip = normalize(resize_short_side(as_clip(frames), self.size))[0]

@@ -6,6 +6,7 @@ packets are listed without decoding them, sorted by time stamp, and a frame is f
 its stamp after a jump to the key frame before it.
 """
 
+import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +21,13 @@ import numpy as np
 # seeks late, AVI's stamps are in decoding order, raw H.264 has none: all from the start.
 SEEKABLE = {"mp4", "matroska"}
 STAMPS_LIE = {"avi"}
+# FFmpeg reads text files as text art, and lists of files as what they list.
+NO_VIDEO = {
+    "tty": "is text, not a video",
+    "concat": "is a list of files, not a video",
+    "hls": "is a list of files, not a video",
+    "dash": "is a list of files, not a video",
+}
 # A jump empties the decoder, which costs as much as this many small frames.
 JUMP_FRAMES = 8
 
@@ -70,13 +78,13 @@ class _Packet(NamedTuple):
 @contextmanager
 def _open(path: Path):
     """(container, its video stream), with every failure told as a VideoError."""
-    if not path.is_file():
-        cause = "is a folder, not a file" if path.is_dir() else "no such file"
+    if not os.path.isfile(path):  # False for names that no file system takes, too
+        cause = "is a folder, not a file" if os.path.isdir(path) else "no such file"
         raise VideoError(f"{path}: {cause}")
     if not path.stat().st_size:
         raise VideoError(f"{path}: the file is empty")
     try:
-        with av.open(str(path)) as container:
+        with av.open(f"file:{path}") as container:  # else "a:b.mp4" names a protocol
             yield container, _video_stream(path, container)
     except av.FFmpegError as error:
         hint = "; it is damaged, cut short or no video"
@@ -86,6 +94,8 @@ def _open(path: Path):
 
 def _video_stream(path: Path, container) -> av.VideoStream:
     """The first stream of moving pictures; a song's cover is not one."""
+    for name in _names(container) & NO_VIDEO.keys():
+        raise VideoError(f"{path}: {NO_VIDEO[name]}")
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]
     if not streams:
@@ -99,9 +109,9 @@ def _video_stream(path: Path, container) -> av.VideoStream:
     return streams[0]
 
 
-def _names(stream) -> set[str]:
-    """What FFmpeg calls the container: {"mov", "mp4", ...}."""
-    return set(stream.container.format.name.split(","))
+def _names(container) -> set[str]:
+    """What FFmpeg calls the format: {"mov", "mp4", ...}."""
+    return set(container.format.name.split(","))
 
 
 def _refuse_truncated(path: Path, stream) -> None:
@@ -138,7 +148,7 @@ def _clock(path: Path, stream, shown: list[_Packet], stamped: bool) -> tuple:
     """(time stamps and the end of the last frame, ticks per second, declared rate)."""
     rate = stream.average_rate
     if not stamped:  # one tick a frame
-        if not STAMPS_LIE & _names(stream):  # raw: only the encoder's own note is left
+        if not STAMPS_LIE & _names(stream.container):  # raw: the encoder's own note
             rate = stream.codec_context.framerate or stream.guessed_rate
         if not rate:
             raise VideoError(f"{path}: says neither when its frames are shown nor its rate")
@@ -167,7 +177,7 @@ def index_packets(path: Path) -> PacketIndex:
         if packets[-1].cut:
             raise VideoError(f"{path}: truncated: it ends within a frame; fetch it again")
         stamps = [packet.pts for packet in packets]
-        stamped = not STAMPS_LIE & _names(stream) and None not in stamps
+        stamped = not STAMPS_LIE & _names(container) and None not in stamps
         stamped = stamped and len(set(stamps)) == len(stamps)
         shown = [packet for packet in packets if not packet.hidden]
         if stamped:
@@ -176,7 +186,7 @@ def index_packets(path: Path) -> PacketIndex:
             *_clock(path, stream, shown, stamped),
             keys=tuple(i for i, packet in enumerate(shown) if packet.is_key),
             stamped=stamped,
-            seekable=stamped and bool(SEEKABLE & _names(stream)),
+            seekable=stamped and bool(SEEKABLE & _names(container)),
             width=first.width,
             height=first.height,
             rotation=-90 * _quarter_turns(first) % 360,

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from slowfast_edu.checks import check_count
+from slowfast_edu.checks import check_count, check_frames
 from slowfast_edu.sampling import exact_rate
 
 LARGEST_CRF = 51  # x264's own, for eight bits
@@ -15,12 +15,8 @@ LARGEST_CRF = 51  # x264's own, for eight bits
 
 def _check_frames(frames: np.ndarray) -> None:
     """Refuse what is not uint8 RGB of even sides."""
-    shape = np.shape(frames)
-    if getattr(frames, "dtype", None) != np.uint8 or len(shape) != 4 or shape[3] != 3:
-        kind = getattr(frames, "dtype", type(frames).__name__)
-        raise ValueError(
-            f"frames are {kind} of shape {shape}, must be uint8 of shape (N, H, W, 3)"
-        )
+    check_frames(frames)
+    shape = frames.shape
     if 0 in shape:
         raise ValueError(f"frames of shape {shape} hold no pixel; give at least one frame")
     for name, side in (("height", shape[1]), ("width", shape[2])):
@@ -44,7 +40,7 @@ def write_video(
     two B-frames.
 
     Args:
-        frames: uint8 RGB of shape (N, H, W, 3), even sides.
+        frames: uint8 RGB of shape (T, H, W, 3), even sides.
         path: ends in .mp4; a file that is there is replaced.
         frames_per_second: 29.97 is 2997/100; give 30000 / 1001 if that is meant.
         key_frame_every: at most this many frames from one key frame to the next.

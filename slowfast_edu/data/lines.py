@@ -31,7 +31,9 @@ def _text(path: PathLike) -> str:
     except OSError as error:
         raise AnnotationError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise AnnotationError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+        raise AnnotationError(
+            f"{path}: is not UTF-8 text (byte {error.start}); of a video pass its folder"
+        ) from error
 
 
 def text_lines(path: PathLike) -> Iterator[tuple[int, str]]:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from slowfast_edu.checks import check_choice, check_count
+from slowfast_edu.checks import check_choice, check_count, check_frames
 
 MEAN, STD = 0.45, 0.225  # of all channels alike, as PySlowFast and PyTorchVideo use
 NO_MIRROR = -1
@@ -31,11 +31,7 @@ def as_clip(frames: np.ndarray) -> Tensor:
     Raises:
         ValueError: another shape or type.
     """
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
-        raise ValueError(
-            f"frames are {frames.dtype} of shape {frames.shape}, must be uint8 of shape "
-            "(T, H, W, 3)"
-        )
+    check_frames(frames)
     return torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2)[None]
 
 
@@ -182,15 +178,15 @@ def three_crop(clip: Tensor, size: int) -> Tensor:
     return torch.stack([uniform_crop(clip, size, crop) for crop in range(3)])
 
 
-def center_crop(clip: Tensor, crop: int) -> Tensor:
-    """Scale the shorter side to ``crop`` pixels and cut the middle square.
+def center_crop(clip: Tensor, size: int) -> Tensor:
+    """Scale the shorter side to ``size`` pixels and cut the middle square.
 
-    Shape: (B, C, T, H, W) -> (B, C, T, crop, crop).
+    Shape: (B, C, T, H, W) -> (B, C, T, size, size).
 
     Raises:
-        ValueError: another rank, or a crop below 1.
+        ValueError: another rank, or a size below 1.
     """
-    return uniform_crop(resize_short_side(clip, crop), crop, 1)
+    return uniform_crop(resize_short_side(clip, size), size, 1)
 
 
 def check_mirror(flipped_labels: Sequence[int | None]) -> Tensor:

@@ -89,14 +89,24 @@ class Video:
             exact_rate(frames_per_second)  # before the file is read
         self._index = index_packets(self.path)
         self._numbers = np.arange(self._index.frames)
+        self._resampled = frames_per_second is not None
         self.info = _describe(self._index)
-        if frames_per_second is not None:
+        if self._resampled:
             self._numbers = resample_by_time(
                 self._index.shown_at, self._index.ticks_per_second, frames_per_second
             )
             self.info = self.info._replace(
                 frames=len(self._numbers), frames_per_second=float(frames_per_second)
             )
+
+    def frame_at(self, seconds: float) -> int:
+        """Number of the frame on screen ``seconds`` after the first one appeared."""
+        if self._resampled:
+            number = int(seconds * self.info.frames_per_second + 1e-6)
+            return min(number, self.info.frames - 1)
+        stamps = np.asarray(self._index.shown_at[:-1]) - self._index.shown_at[0]
+        ticks = seconds * float(self._index.ticks_per_second)
+        return int(np.searchsorted(stamps, ticks + 0.5, side="right")) - 1
 
     def read_frames(self, indices: Sequence[int], short: str = "error") -> np.ndarray:
         """Decode frames by number: see the function ``read_frames``."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from slowfast_edu.checks import check_choice, check_count
+from slowfast_edu.checks import check_choice, check_count, check_kind
 from slowfast_edu.config import ClipConfig
 from slowfast_edu.data.batches import Sample
 from slowfast_edu.data.figures.tasks import Scene, Task
@@ -68,6 +68,7 @@ class MovingFigures(Dataset):
             ValueError: a count below 1, an unknown split, or a clip with which the task
                 would not be what it says.
         """
+        check_kind("clip", clip, ClipConfig)
         check_count("clips", clips, least=1)
         check_count("size", size, least=16)
         check_count("seed", seed, least=0)
@@ -79,6 +80,7 @@ class MovingFigures(Dataset):
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The task's: a label is a place in this list."""
         return self.task.classes
 
     def __len__(self) -> int:
@@ -90,7 +92,7 @@ class MovingFigures(Dataset):
         clip = torch.from_numpy(scene.frames).permute(3, 0, 1, 2)
         label = scene.label
         label = torch.from_numpy(label) if isinstance(label, np.ndarray) else label
-        return Sample(clip, label, f"{self.split}/{index}")
+        return Sample(clip, label, f"{self.split}/{index % self.clips}")
 
     def scene(self, index: int) -> Scene:
         """Frames and all that is known of them.
@@ -98,8 +100,9 @@ class MovingFigures(Dataset):
         Raises:
             IndexError: no such clip.
         """
-        if not 0 <= index < self.clips:
+        if not -self.clips <= index < self.clips:
             raise IndexError(f"index={index} must lie in 0 to {self.clips - 1}")
+        index %= self.clips
         if self.cache_folder is None:
             return self._render(index)
         path = self.cache_folder / self._key() / f"{index}.npz"

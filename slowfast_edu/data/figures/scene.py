@@ -126,17 +126,16 @@ def _project(
     """Joints on the picture, {name: (T, 2) pixels}, and how near each is on average."""
     phase = performer.phase + times / performer.cycle_frames
     body = joints(ACTIONS[performer.action].pose(phase), len(times))
-    feet = np.stack([(performer.x + camera.shift(times)), 0 * times + performer.ground], -1)
-    places, nearness = {}, {}
-    for name, joint in body.items():
-        x, y, z = joint.T
-        right = y * np.cos(performer.yaw) + x * np.sin(performer.yaw)
-        near = x * np.cos(performer.yaw) - y * np.sin(performer.yaw)
-        up = z * np.cos(camera.elevation) - near * np.sin(camera.elevation)
-        offset = np.stack([-right if performer.mirrored else right, -up], axis=-1)
-        places[name] = size * (feet + performer.height * offset)
-        nearness[name] = float(near.mean())
-    return places, nearness
+    x, y, z = np.moveaxis(np.stack(list(body.values())), 2, 0)  # each (joints, T)
+    right = y * np.cos(performer.yaw) + x * np.sin(performer.yaw)
+    near = x * np.cos(performer.yaw) - y * np.sin(performer.yaw)
+    up = z * np.cos(camera.elevation) - near * np.sin(camera.elevation)
+    sign = -1 if performer.mirrored else 1
+    column = performer.x + camera.shift(times) + sign * performer.height * right
+    row = performer.ground - performer.height * up
+    places = size * np.stack([column, row], axis=-1)
+    nearness = near.mean(axis=1).tolist()
+    return dict(zip(body, places, strict=True)), dict(zip(body, nearness, strict=True))
 
 
 def _parts(places: dict, nearness: dict) -> list[tuple]:

@@ -81,6 +81,8 @@ class Spin(Task):
     def __post_init__(self):
         check_count("tau", self.tau, least=2)
         check_count("arms", self.arms, least=1)
+        for k in self.k:
+            check_count("k", k, least=-self.tau)
         if len(self.k) < 2 or len({k % self.tau for k in self.k}) < len(self.k):
             raise ValueError(
                 f"k={self.k} must be two or more turns that differ modulo tau={self.tau}"
@@ -140,15 +142,9 @@ class Spin(Task):
                 f"s={self.symmetry}: at most {ceiling:.0%} of clips could be told; {fix}"
             )
 
-    def render(
+    def _draw(
         self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
     ) -> Scene:
-        """Render one scene.
-
-        Raises:
-            ValueError: ``times`` does not start at a multiple of tau.
-        """
-        times = np.asarray(times)
         _check_start(self, times)
         center = size * (0.5 + rng.uniform(-3 / 64, 3 / 64, size=2))
         length = size * rng.uniform(0.30, 0.38)
@@ -171,7 +167,7 @@ class Spin(Task):
 class Binding(Task):
     """Which hue spins? Colour and motion must be joined at the place where they meet.
 
-    Two wheels of different hue and equal luma; one turns by 1 / tau each raw frame. Slow
+    Two wheels of different hue and equal luma; one turns by k / tau each raw frame. Slow
     sees which hue is on which side, Fast, if grey, which side turns; the label is the
     exclusive or. Scores that add a Slow part S and a Fast part F cannot be right in all
     four cases: that needs S(0) + F(0) > 0, S(1) + F(1) > 0, S(0) + F(1) < 0 and
@@ -182,15 +178,18 @@ class Binding(Task):
 
     Attributes:
         hues: two or more keys of ``HUES``.
+        k: turns in tau raw frames of the wheel that turns.
         tau: raw frames between two of Slow's, which always sees the same picture.
     """
 
     hues: tuple[str, ...] = ("blue", "yellow")
+    k: int = 1
     tau: int = 16
     sides: ClassVar[tuple[str, str]] = ("left", "right")
 
     def __post_init__(self):
         check_count("tau", self.tau, least=2)
+        check_count("k", self.k, least=1)
         if len(set(self.hues)) < max(2, len(self.hues)) or not set(self.hues) <= set(HUES):
             raise ValueError(
                 f"hues={self.hues} must be two or more different ones of {', '.join(HUES)}"
@@ -222,18 +221,15 @@ class Binding(Task):
             ValueError: as said.
         """
         _check_clip(self, clip)
-        if clip.alpha == 1:
-            raise ValueError("alpha=1 shows whole turns only, must be more; the nearest: 2")
+        if self.k % clip.alpha == 0:
+            raise ValueError(
+                f"k={self.k} shows Fast whole turns only at alpha={clip.alpha}; choose a k "
+                "that alpha does not divide, such as 1, and an alpha above 1"
+            )
 
-    def render(
+    def _draw(
         self, case: int, rng: np.random.Generator, times: np.ndarray, size: int
     ) -> Scene:
-        """Render one scene.
-
-        Raises:
-            ValueError: ``times`` does not start at a multiple of tau.
-        """
-        times = np.asarray(times)
         _check_start(self, times)
         pair, turning = self.case(case)
         luma = rng.uniform(*LUMAS)
@@ -247,4 +243,5 @@ class Binding(Task):
                 turns += np.arange(self.tau) / self.tau
             colors = [equal_luma(hue, luma - SHADE), equal_luma(hue, luma + SHADE)]
             paint(pictures, _arms(size * center, length, turns, colors))
-        return Scene(pictures[times % self.tau], self.hues.index(pair[turning]))
+        label = self.hues.index(pair[turning])
+        return Scene(pictures[(self.k * times) % self.tau], label)

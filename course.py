@@ -476,9 +476,7 @@ def execute(path: Path) -> bool:
     command = "-m nbconvert --to notebook --execute --ExecutePreprocessor.timeout=600"
     command += " --ExecutePreprocessor.record_timing=False"
     command += " --ExecutePreprocessor.kernel_name=python3"
-    command += (
-        " --CoalesceStreamsPreprocessor.enabled=True"  # its short flag writes in place
-    )
+    command += " --ExecutePreprocessor.coalesce_streams=True"
     with tempfile.TemporaryDirectory() as folder:
         done = Path(folder) / path.name
         where = ["--output-dir", folder, "--output", done.name, str(path)]

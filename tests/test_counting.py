@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from slowfast_edu.analysis import (
     closed_form_macs,
+    closed_form_pathways,
     closed_form_stages,
     count_flops,
     reported_costs,
@@ -100,6 +101,8 @@ def assert_all_counts_agree(count, config, crop):
     closed = closed_form_stages(config, crop, num_classes=400)
     counted = {name: cost.macs for name, cost in count.by_stage.items() if cost.macs}
     assert counted == closed
+    pathways = {name: cost.macs for name, cost in count.by_pathway.items() if cost.macs}
+    assert pathways == closed_form_pathways(config, crop)
     assert count.macs == sum(closed.values()) == closed_form_macs(config, crop)
     assert (count.macs, count.total - count.macs) == conv_and_norm(config, crop)
 

@@ -585,7 +585,8 @@ def test_notebooks_are_run_and_cleaned_and_a_failing_one_is_unchanged(
     course.set_up((), [])
     monkeypatch.setattr(course, "venv_python", lambda: sys.executable)
     good, bad = sorted((folder / "notebooks").iterdir())
-    source = "from pathlib import Path; print(Path.cwd().name, 'é')"
+    source = "import time; from pathlib import Path; print(Path.cwd().name, flush=True)"
+    source += "; time.sleep(1); print('é')"  # two messages, one output
     good.write_bytes(book(source, execution={"iopub.execute_input": "2026"}, tags=["x"]))
     bad.write_bytes(book("print('before'); 1 / 0"))
     assert course.main(["notebooks"]) == 1
@@ -593,7 +594,8 @@ def test_notebooks_are_run_and_cleaned_and_a_failing_one_is_unchanged(
     assert bad.read_bytes() == book("print('before'); 1 / 0")
     done = json.loads(good.read_text("utf-8"))
     [cell] = done["cells"]
-    assert cell["outputs"][0]["text"] == ["notebooks é\n"]
+    [output] = cell["outputs"]
+    assert output["text"] == ["notebooks\n", "é\n"]
     assert cell["execution_count"] == 1 and cell["metadata"] == {"tags": ["x"]}
     assert done["metadata"]["kernelspec"]["name"] == "python3"
     assert done["metadata"]["language_info"]["name"] == "python"

@@ -209,7 +209,8 @@ def test_views_are_spread_evenly_and_each_is_cropped(annotations):
     assert torch.equal(batch.clips[0], sample.clip)
 
 
-def test_testing_takes_30_views_by_default(annotations):
+def test_training_takes_224_pixels_and_testing_30_views_by_default(annotations):
+    assert VideoClips(annotations, CLIP)[0].clip.shape == (3, 4, 224, 224)
     views = VideoViews(annotations, ClipConfig(T=1, tau=1, alpha=1))[1].clip
     assert views.shape == (30, 3, 1, 256, 256)
 
@@ -282,6 +283,9 @@ def test_people_come_with_boxes_and_all_their_labels(keyframes):
     assert sample.clip.shape == (3, 4, 32, 48)
     assert sample.boxes.tolist() == [list(LEFT), list(RIGHT)]
     assert sample.labels.tolist() == [[1, 0, 1], [0, 0, 0]]
+    turned = [k._replace(people=k.people[::-1]) for k in keyframes.keyframes]
+    swapped = KeyframeClips(keyframes._replace(keyframes=tuple(turned)), CLIP, size=32)[0]
+    assert swapped.labels.tolist() == [[0, 0, 0], [1, 0, 1]]
     assert sample.name == "clap/long.mp4 at 1 s"
 
 

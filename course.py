@@ -476,7 +476,6 @@ def execute(path: Path) -> bool:
     command = "-m nbconvert --to notebook --execute --ExecutePreprocessor.timeout=600"
     command += " --ExecutePreprocessor.record_timing=False"
     command += " --ExecutePreprocessor.kernel_name=python3"
-    command += " --ExecutePreprocessor.coalesce_streams=True"
     with tempfile.TemporaryDirectory() as folder:
         done = Path(folder) / path.name
         where = ["--output-dir", folder, "--output", done.name, str(path)]
@@ -488,10 +487,24 @@ def execute(path: Path) -> bool:
     return True
 
 
+def join_streams(outputs: list) -> list:
+    """What is printed together in one piece: a kernel sends it in any number of them."""
+    joined = []
+    for output in outputs:
+        last = joined[-1] if joined else {}
+        if output["output_type"] == "stream" and output["name"] == last.get("name"):
+            last["text"] = last["text"] + output["text"]
+        else:
+            joined.append(output)
+    return joined
+
+
 def clean(book: dict) -> dict:
     """Take out of an executed notebook what differs between machines and runs."""
     for cell in book["cells"]:
         cell["metadata"].pop("execution", None)
+        if "outputs" in cell:
+            cell["outputs"] = join_streams(cell["outputs"])
         for output in cell.get("outputs", ()):  # a widget lives only while its kernel does
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     book["metadata"].pop("widgets", None)

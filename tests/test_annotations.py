@@ -328,3 +328,5 @@ def test_a_root_that_is_not_there_is_refused(tmp_path):
     path = write(tmp_path / "list.csv", "a.mp4 0\n")
     with pytest.raises(AnnotationError, match="nowhere: no such folder"):
         read_annotations(path, root=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="is for lists"):
+        read_annotations(tmp_path, root=tmp_path / "other")

@@ -345,6 +345,7 @@ def test_a_moment_names_the_frame_that_is_on_screen(tmp_path, ending):
         assert number == 20 * seconds
         shown = frame_numbers(resampled.read_frames([number]))
         assert shown == [video.frame_at(seconds)]
+    assert resampled.frame_at(99) == resampled.info.frames - 1
 
 
 def test_a_folder_is_an_error(tmp_path):

@@ -53,18 +53,22 @@ def read_annotations(
     Args:
         path: the folder of folders, or the file.
         format: one of ``FORMATS``; None looks at the file.
-        root: where the videos are; by default the folder itself, or that of the file.
+        root: where a list's videos are; by default the folder of the file.
         first_second: of AVA, see ``ava_csv``.
 
     Raises:
         AnnotationError: see the readers.
-        ValueError: an unknown format.
+        ValueError: an unknown format, or another root for a folder.
     """
     path = Path(path)
     format = detect_format(path) if format is None else format
     check_choice("format", format, FORMATS)
     if format == "folders":
-        return folder_per_class(path if root is None else root)
+        if root not in (None, path, str(path)):
+            raise ValueError(
+                f"root={str(root)!r} is for lists; the folder {path} is its own"
+            )
+        return folder_per_class(path)
     root = path.parent if root is None else Path(root)
     if not root.is_dir():
         raise AnnotationError(f"{root}: no such folder; root must hold the videos")

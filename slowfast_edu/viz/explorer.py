@@ -59,7 +59,8 @@ def sampling_figure(
         when.plot(indices, [-place] * len(indices), "|", color=color, ms=14, mew=2.5)
         strips[place].imshow(mosaic(frames[indices], COLUMNS), aspect="equal")
         strips[place].set_axis_off()
-        label = f"{name}: {len(indices)} frames, 1 in {indices[1] - indices[0]}"
+        stride = clip.tau if name == "slow" else clip.fast_stride
+        label = f"{name}: {len(indices)} frames, 1 in {stride}"
         strips[place].set_title(label, loc="left", color=color, weight="bold", fontsize=9)
     when.set(xlim=(-1, clip.raw_frames), ylim=(-1.6, 0.6), yticks=[0, -1])
     when.set_yticklabels(["slow", "fast"])
@@ -114,8 +115,6 @@ def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
     Raises:
         ValueError: another number of frames.
     """
-    if len(frames) != RAW_FRAMES:
-        raise ValueError(f"frames has {len(frames)} frames, must have {RAW_FRAMES}")
     dials = {
         "tau": widgets.SelectionSlider(options=TAUS, value=16, description="tau"),
         "alpha": widgets.SelectionSlider(options=ALPHAS, value=8, description="alpha"),

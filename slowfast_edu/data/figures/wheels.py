@@ -14,7 +14,15 @@ import numpy as np
 from slowfast_edu.checks import check_count
 from slowfast_edu.config import ClipConfig
 from slowfast_edu.data.figures.draw import Capsule, paint
-from slowfast_edu.data.figures.tasks import HUES, LUMAS, SHADE, Scene, Task, equal_luma
+from slowfast_edu.data.figures.tasks import (
+    HUES,
+    LUMAS,
+    SHADE,
+    Scene,
+    Task,
+    add_grain,
+    equal_luma,
+)
 
 
 def _check_clip(task: "Spin | Binding", clip: ClipConfig) -> None:
@@ -243,5 +251,6 @@ class Binding(Task):
                 turns += np.arange(self.tau) / self.tau
             colors = [equal_luma(hue, luma - SHADE), equal_luma(hue, luma + SHADE)]
             paint(pictures, _arms(size * center, length, turns, colors))
+        add_grain(pictures, rng)
         label = self.hues.index(pair[turning])
         return Scene(pictures[(self.k * times) % self.tau], label)

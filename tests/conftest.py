@@ -2,8 +2,11 @@
 
 import os
 
+import pytest
 import torch
 from hypothesis import settings
+
+from slowfast_edu.data.figures import scene, tasks, wheels
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core already
     torch.set_num_threads(1)
@@ -11,3 +14,26 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core already
 # The same examples on each run and no time limit an example: a slow machine is no bug.
 settings.register_profile("course", deadline=None, derandomize=True, database=None)
 settings.load_profile("course")
+
+
+@pytest.fixture
+def brushes(monkeypatch):
+    """What is handed to the brush, in order."""
+    found = []
+    for module in (scene, wheels):
+        monkeypatch.setattr(module, "paint", lambda _, parts: found.extend(parts))
+    return found
+
+
+@pytest.fixture
+def painted_figures(monkeypatch):
+    """Who was painted, in order, with the box that each got."""
+    seen, paint = [], tasks.paint_performer
+
+    def paint_and_tell(video, who, camera, times, **style):
+        box = paint(video, who, camera, times, **style)
+        seen.append((who, box))
+        return box
+
+    monkeypatch.setattr(tasks, "paint_performer", paint_and_tell)
+    return seen

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import torch
 
-from slowfast_edu.config import PRESETS, ClipConfig, SlowFastConfig
+from slowfast_edu.config import LUMA, PRESETS, ClipConfig, SlowFastConfig
 from slowfast_edu.models import build_model
 
 FAMILY = [name for name, c in PRESETS.items() if isinstance(c, SlowFastConfig)]
@@ -40,3 +41,12 @@ def randomize(model):
             for values in (module.bias.data, module.running_mean):
                 values.normal_(0, 0.1)
     return model.eval()
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def grey(frames):
+    """What a grey Fast pathway gets, in levels of 0 to 255."""
+    return frames @ np.array(LUMA)

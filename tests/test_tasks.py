@@ -61,6 +61,17 @@ def test_only_the_frames_asked_for_are_rendered_and_they_are_the_same(task):
     assert np.array_equal(task.render(0, rng(5), times, 32).frames, every[times])
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_frame_does_not_depend_on_those_rendered_with_it(action):
+    task = Actions()
+    case = task.classes.index(action)
+    for seed in range(8):
+        every = task.render(case, rng(seed), np.arange(40), 32).frames
+        for time in (0, 7, 33):
+            alone = task.render(case, rng(seed), np.array([time]), 32).frames
+            assert np.array_equal(alone[0], every[time])
+
+
 def digests():
     clips = (task.render(1, rng(5), np.arange(6), 48).frames for task in TASKS)
     return " ".join(hashlib.sha256(clip.tobytes()).hexdigest() for clip in clips)

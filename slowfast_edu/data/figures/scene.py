@@ -1,5 +1,6 @@
 """A scene: who stands where in which clothes, before what background, filmed how."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -120,10 +121,24 @@ def draw_performer(
     )
 
 
+@cache
+def _usual_places(action: str) -> dict[str, np.ndarray]:
+    """Where each joint is on average over a cycle: (3,) in body heights."""
+    body = joints(ACTIONS[action].pose(np.arange(64) / 64), 64)
+    return {name: places.mean(axis=0) for name, places in body.items()}
+
+
+def _nearness(performer: Performer) -> dict[str, float]:
+    """How near each joint usually is; of no one moment, so that limbs keep their order."""
+    x, y = np.cos(performer.yaw), np.sin(performer.yaw)
+    usual = _usual_places(performer.action)
+    return {name: float(place[0] * x - place[1] * y) for name, place in usual.items()}
+
+
 def _project(
     performer: Performer, camera: Camera, times: np.ndarray, size: int
-) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Joints on the picture, {name: (T, 2) pixels}, and how near each is on average."""
+) -> dict[str, np.ndarray]:
+    """Joints on the picture: {name: (T, 2) pixels}."""
     phase = performer.phase + times / performer.cycle_frames
     body = joints(ACTIONS[performer.action].pose(phase), len(times))
     x, y, z = np.moveaxis(np.stack(list(body.values())), 2, 0)  # each (joints, T)
@@ -134,8 +149,7 @@ def _project(
     column = performer.x + camera.shift(times) + sign * performer.height * right
     row = performer.ground - performer.height * up
     places = size * np.stack([column, row], axis=-1)
-    nearness = near.mean(axis=1).tolist()
-    return dict(zip(body, places, strict=True)), dict(zip(body, nearness, strict=True))
+    return dict(zip(body, places, strict=True))
 
 
 def _parts(places: dict, nearness: dict) -> list[tuple]:
@@ -177,7 +191,7 @@ def paint_performer(
     """
     size = video.shape[2]
     height = performer.height * size
-    places, nearness = _project(performer, camera, times, size)
+    places = _project(performer, camera, times, size)
     if point_light:
         names = [f"{side}_{p}" for side in ("left", "right") for p in POINT_LIGHTS]
         dots = [places[name] for name in ("head", *names)]
@@ -189,7 +203,7 @@ def paint_performer(
         below = [Capsule(feet - reach, feet + reach, 0.02 * height, np.zeros(3), 0.35)]
         parts = [
             Capsule(start, end, radius * height, shade * performer.clothes[cloth])
-            for start, end, radius, cloth, shade in _parts(places, nearness)
+            for start, end, radius, cloth, shade in _parts(places, _nearness(performer))
         ]
     paint(video, below + parts)
     low = [np.minimum(part.start, part.end) - part.radius for part in parts]

@@ -183,9 +183,10 @@ def fit_indices(indices: Sequence[int], video_frames: int, short: str) -> np.nda
     if indices.size and (
         indices.min() < 0 or (short == "error" and indices.max() >= video_frames)
     ):
+        hint = "; short='clamp' or 'loop' fills up" if indices.min() >= 0 else ""
         raise ValueError(
             f"frames {indices.min()} to {indices.max()} were asked for, but the video has "
-            f"{video_frames}: 0 to {video_frames - 1}"
+            f"{video_frames}: 0 to {video_frames - 1}{hint}"
         )
     if short == "loop":
         return indices % video_frames

@@ -237,6 +237,23 @@ def test_a_wrong_setting_is_refused(annotations, field, value):
         VideoClips(annotations, **{"clip": CLIP, field: value})
 
 
+@pytest.mark.parametrize("dataset", [VideoClips, VideoViews])
+def test_what_cannot_work_is_refused_at_once(annotations, dataset):
+    wrong = {"frames_per_second": 0, "short": "repeat"}
+    for name, value in wrong.items():
+        with pytest.raises(ValueError, match=f"{name}="):
+            dataset(annotations, CLIP, **{name: value})
+    with pytest.raises(ValueError, match=r"is a list, must be what a reader returns"):
+        dataset(["a.mp4"], CLIP)
+    with pytest.raises(ValueError, match="list no video"):
+        dataset(annotations._replace(videos=()), CLIP)
+    videos = (annotations.videos[0]._replace(label=7),)
+    with pytest.raises(ValueError, match=r"has label=7, must be 0 to 1"):
+        dataset(annotations._replace(videos=videos), CLIP)
+    root = str(annotations.root)
+    assert len(dataset(annotations._replace(root=root), CLIP)[0].clip)
+
+
 def test_a_wrong_number_of_clips_pixels_or_epochs_is_refused(annotations, keyframes):
     with pytest.raises(ValueError, match="clips=0"):
         VideoViews(annotations, CLIP, clips=0)

@@ -1,5 +1,7 @@
 """The rendered dataset: balanced, split by seed, alike in every worker and from disk."""
 
+import importlib
+import sys
 from dataclasses import replace
 from io import BytesIO
 
@@ -127,7 +129,7 @@ def test_another_dataset_has_another_place_on_disk(change, tmp_path):
 
 def test_what_another_renderer_kept_is_not_used(tmp_path, monkeypatch):
     figures(cache_folder=tmp_path).scene(0)
-    monkeypatch.setattr(dataset, "_renderer_version", lambda: "another")
+    monkeypatch.setattr(dataset, "_source_digest", lambda _: "another")
     figures(cache_folder=tmp_path).scene(0)
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -135,7 +137,7 @@ def test_what_another_renderer_kept_is_not_used(tmp_path, monkeypatch):
 def test_a_change_of_any_file_of_the_renderer_makes_it_another(monkeypatch):
     found = []
     monkeypatch.setattr(dataset.Path, "read_bytes", lambda p: found.append(p.stem) or b"")
-    dataset._renderer_version.__wrapped__()
+    dataset._source_digest.__wrapped__("slowfast_edu.data.figures.tasks")
     assert {"actions", "body", "draw", "scene", "tasks", "wheels"} <= set(found)
 
 
@@ -180,6 +182,87 @@ def test_the_last_clip_is_also_number_minus_one():
     data = figures()
     assert torch.equal(data[-1].clip, data[7].clip)
     assert data[-1].name == data[7].name
+
+
+OWN_TASK = """
+from dataclasses import dataclass
+import numpy as np
+from slowfast_edu.data.figures import Scene, Task
+
+LEVEL = 10
+
+@dataclass(frozen=True)
+class Own(Task):
+    classes = ("only",)
+
+    def _draw(self, case, rng, times, size):
+        return Scene(np.full((len(times), size, size, 3), LEVEL, np.uint8), 0)
+
+class Plain(Own):
+    __repr__ = object.__repr__
+"""
+
+
+def own_module(folder, name, text, monkeypatch):
+    (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    return importlib.import_module(name)
+
+
+def test_clips_of_a_task_whose_source_changed_are_rendered_anew(tmp_path, monkeypatch):
+    levels = []
+    for level in (10, 20):
+        folder = tmp_path / str(level)
+        folder.mkdir()
+        text = OWN_TASK.replace("LEVEL = 10", f"LEVEL = {level}")
+        module = own_module(folder, "own_task", text, monkeypatch)
+        data = figures(module.Own(), cache_folder=tmp_path / "cache")
+        levels += [int(data.scene(0).frames.max()), int(data.scene(0).frames.max())]
+        del sys.modules["own_task"]
+        dataset._source_digest.cache_clear()
+    assert levels == [10, 10, 20, 20]
+
+
+def test_a_task_that_cannot_be_known_again_is_not_kept(tmp_path, monkeypatch):
+    module = own_module(tmp_path, "plain_task", OWN_TASK, monkeypatch)
+    with pytest.raises(ValueError, match="make Plain a frozen dataclass"):
+        figures(module.Plain(), cache_folder=tmp_path)
+    module.Own.__module__ = "builtins"  # as in a notebook: no file to read
+    with pytest.raises(ValueError, match="needs the source of Own"):
+        figures(module.Own(), cache_folder=tmp_path)
+    assert figures(module.Own())[0].clip.max() == 10  # without a folder both will do
+
+
+@pytest.mark.parametrize("task", [Spin, "spin", None])
+def test_what_is_no_task_is_refused(task):
+    with pytest.raises(ValueError, match=r"must be a task, such as Spin\(\)"):
+        MovingFigures(task, 4, CLIP)
+
+
+def test_an_index_may_be_a_number_of_torch():
+    data = figures()
+    assert [data[i].name for i in torch.tensor([3, 1])] == ["train/3", "train/1"]
+    with pytest.raises(TypeError):
+        data[1.0]
+
+
+def test_a_cached_clip_of_another_shape_is_rendered_anew(tmp_path):
+    data = figures(cache_folder=tmp_path)
+    whole = data.scene(0)
+    [path] = tmp_path.rglob("*.npz")
+    np.savez(path, frames=whole.frames[:, :-1], label=0)
+    assert np.array_equal(data.scene(0).frames, whole.frames)
+
+
+@pytest.mark.parametrize("place", range(0, 60, 4))
+def test_a_flipped_byte_never_stops_a_run(tmp_path, place):
+    data = figures(cache_folder=tmp_path, size=16)
+    frames = data.scene(0).frames
+    [path] = tmp_path.rglob("*.npz")
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x5A
+    path.write_bytes(content)
+    assert data.scene(0).frames.shape == frames.shape
 
 
 @pytest.mark.parametrize("index", [-9, 8])

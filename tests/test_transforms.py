@@ -231,6 +231,15 @@ def test_a_mirror_that_is_none_is_refused(mirror):
         TrainTransform(flipped_labels=tuple(mirror))
 
 
+def test_several_labels_a_clip_stay_as_they_are():
+    several = torch.eye(2)
+    shown, labels = random_flip(places(2, 2, 2), several, rng())
+    assert torch.equal(labels, several)
+    assert shown.shape == places(2, 2, 2).shape
+    with pytest.raises(ValueError, match="give one a clip"):
+        random_flip(places(2, 2, 2), several, rng(), flipped_labels=[1, 0])
+
+
 def test_flip_wants_a_label_for_each_clip():
     with pytest.raises(ValueError, match=r"\(1,\) for 2 clips"):
         random_flip(places(2, 2, 2), torch.zeros(1, dtype=torch.int64), rng())

@@ -72,7 +72,8 @@ def folder_per_class(root: PathLike, classes: Sequence[str] | None = None) -> An
             raise AnnotationError(f"{root / folder}: holds no video, but is to be a class")
     if not classes:
         raise AnnotationError(
-            f"{root}: none of its folders holds a video; of a list pass the file itself"
+            f"{root}: none of its folders holds a video; put videos into a folder for each "
+            "class, or pass a list"
         )
     videos = [LabelledVideo(n, i) for i, c in enumerate(classes) for n in found[c]]
     return Annotations(root, classes, tuple(videos))

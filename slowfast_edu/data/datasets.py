@@ -7,6 +7,7 @@ A file that cannot be read raises ``VideoError``, or with ``bad="skip"`` gives a
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from slowfast_edu.data.transforms import (
     resize_short_side,
 )
 from slowfast_edu.data.video import Video, VideoError
-from slowfast_edu.sampling import last_start, random_start
+from slowfast_edu.sampling import SHORT_RULES, exact_rate, last_start, random_start
 
 BAD = ("raise", "skip")
 LabelledTransform = Callable[[np.ndarray, int, np.random.Generator], tuple[Tensor, int]]
@@ -35,10 +36,17 @@ LabelledTransform = Callable[[np.ndarray, int, np.random.Generator], tuple[Tenso
 class _VideoFiles(Dataset):
     """What the data sets share: a sample by number, or its ``Problem``."""
 
-    def __init__(self, clip: ClipConfig, bad: str, names: list[str]):
+    def __init__(
+        self, clip: ClipConfig, bad: str, names: list[str], frames_per_second: float | None
+    ):
         check_kind("clip", clip, ClipConfig)
         check_choice("bad", bad, BAD)
+        if frames_per_second is not None:
+            exact_rate(frames_per_second)
+        if not names:
+            raise ValueError("annotations list no video; give at least one")
         self.clip, self.bad, self.names = clip, bad, names
+        self.frames_per_second = frames_per_second
 
     def __len__(self) -> int:
         return len(self.names)
@@ -54,6 +62,23 @@ class _VideoFiles(Dataset):
 
     def _sample(self, index: int) -> Sample | KeyframeSample:
         raise NotImplementedError
+
+
+def _names(annotations: Annotations, short: str) -> list[str]:
+    """The videos' names, of annotations and a rule for short ones that are checked."""
+    if not isinstance(annotations, Annotations):
+        raise ValueError(
+            f"annotations is a {type(annotations).__name__}, must be what a reader returns,"
+            " such as folder_per_class(root)"
+        )
+    check_choice("short", short, SHORT_RULES)
+    for name, label in annotations.videos:
+        if label not in range(len(annotations.classes)):
+            raise ValueError(
+                f"{name} has label={label}, must be 0 to {len(annotations.classes) - 1}, a "
+                "place in annotations.classes"
+            )
+    return [video.name for video in annotations.videos]
 
 
 class VideoClips(_VideoFiles):
@@ -83,10 +108,10 @@ class VideoClips(_VideoFiles):
         bad: str = "raise",
         seed: int = 0,
     ):
-        super().__init__(clip, bad, [video.name for video in annotations.videos])
+        super().__init__(clip, bad, _names(annotations, short), frames_per_second)
         check_count("seed", seed, 0)
         self.annotations, self.transform, self.seed = annotations, transform, seed
-        self.frames_per_second, self.short = frames_per_second, short
+        self.short = short
         # In shared memory, so that workers that outlive an epoch learn of the next.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -98,7 +123,7 @@ class VideoClips(_VideoFiles):
     def _sample(self, index: int) -> Sample:
         name, label = self.annotations.videos[index]
         rng = np.random.default_rng([self.seed, int(self._epoch), index])
-        video = Video(self.annotations.root / name, self.frames_per_second)
+        video = Video(Path(self.annotations.root) / name, self.frames_per_second)
         start = random_start(self.clip, video.info.frames, rng)
         frames = video.read_clip(self.clip, start, self.short)
         return Sample(*self.transform(frames, label, rng), name)
@@ -132,14 +157,14 @@ class VideoViews(_VideoFiles):
         short: str = "clamp",
         bad: str = "raise",
     ):
-        super().__init__(clip, bad, [video.name for video in annotations.videos])
+        super().__init__(clip, bad, _names(annotations, short), frames_per_second)
         check_count("clips", clips, 1)
         self.annotations, self.clips, self.transform = annotations, clips, transform
-        self.frames_per_second, self.short = frames_per_second, short
+        self.short = short
 
     def _sample(self, index: int) -> Sample:
         name, label = self.annotations.videos[index]
-        video = Video(self.annotations.root / name, self.frames_per_second)
+        video = Video(Path(self.annotations.root) / name, self.frames_per_second)
         clips = video.read_views(self.clip, self.clips, self.short)
         views = torch.cat([self.transform(frames) for frames in clips])
         return Sample(views, label, name)
@@ -170,14 +195,14 @@ class KeyframeClips(_VideoFiles):
         bad: str = "raise",
     ):
         keyframes = annotations.keyframes
-        super().__init__(clip, bad, [f"{k.name} at {k.seconds:g} s" for k in keyframes])
+        names = [f"{k.name} at {k.seconds:g} s" for k in keyframes]
+        super().__init__(clip, bad, names, frames_per_second)
         check_count("size", size, 1)
         self.annotations, self.size = annotations, size
-        self.frames_per_second = frames_per_second
 
     def _sample(self, index: int) -> KeyframeSample:
         name, seconds, people = self.annotations.keyframes[index]
-        video = Video(self.annotations.root / name, self.frames_per_second)
+        video = Video(Path(self.annotations.root) / name, self.frames_per_second)
         info = video.info
         if seconds >= info.seconds:
             raise VideoError(

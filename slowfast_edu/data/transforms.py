@@ -224,7 +224,7 @@ def random_flip(
 
     Args:
         clip: (B, C, T, H, W).
-        labels: int64 of shape (B,).
+        labels: int64 of shape (B,); any of length B if flipping changes none.
         rng: where the coins come from, one a clip.
         flipped_labels: for each label that of its mirror image; -1 or None where that is
             no class of ours: such clips are never flipped. None: flipping changes no label.
@@ -232,17 +232,17 @@ def random_flip(
     Raises:
         ValueError: labels that are not one for each clip, or see ``check_mirror``.
     """
-    if labels.shape != clip.shape[:1]:
+    alone = flipped_labels is None or labels.ndim == 1
+    if len(labels) != len(clip) or not alone:
         raise ValueError(
             f"labels of shape {tuple(labels.shape)} for {len(clip)} clips; give one a clip"
         )
     flip = torch.from_numpy(rng.random(len(clip)) < 0.5)
-    mirrored = labels
     if flipped_labels is not None:
         mirrored = check_mirror(flipped_labels)[labels]
         flip = flip & (mirrored != NO_MIRROR)
-    shown = torch.where(flip.view(-1, 1, 1, 1, 1), clip.flip(-1), clip)
-    return shown, torch.where(flip, mirrored, labels)
+        labels = torch.where(flip, mirrored, labels)
+    return torch.where(flip.view(-1, 1, 1, 1, 1), clip.flip(-1), clip), labels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

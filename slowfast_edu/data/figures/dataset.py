@@ -1,9 +1,11 @@
 """Rendered clips as a torch dataset, drawn on the fly or kept on disk."""
 
 import hashlib
+import inspect
+import operator
 import os
+import sys
 import tempfile
-import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -21,10 +23,32 @@ SPLITS = ("train", "val", "test")
 
 
 @cache
-def _renderer_version() -> str:
-    """A digest of the renderer's own source: what another one has cached is not used."""
+def _source_digest(task_module: str) -> str:
+    """Of the renderer and of the task's module: what another one has kept is not used."""
     files = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    own = inspect.getsource(sys.modules[task_module]).encode()
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files) + own).hexdigest()
+
+
+def _check_task(task: Task, cached: bool) -> None:
+    """Refuse what is no task, or one whose clips on disk nobody could tell apart."""
+    if not isinstance(task, Task):
+        raise ValueError(f"task={task!r} must be a task, such as Spin()")
+    if not cached:
+        return
+    name = type(task).__name__
+    if type(task).__repr__ is object.__repr__:
+        raise ValueError(
+            f"cache_folder needs a task whose repr says all about it; make {name} a frozen "
+            "dataclass"
+        )
+    try:
+        _source_digest(type(task).__module__)
+    except (OSError, TypeError) as error:
+        raise ValueError(
+            f"cache_folder needs the source of {name}, to notice when it changes; move it "
+            "into a file"
+        ) from error
 
 
 class MovingFigures(Dataset):
@@ -65,14 +89,15 @@ class MovingFigures(Dataset):
             cache_folder: where to keep what was rendered; None renders each time.
 
         Raises:
-            ValueError: a count below 1, an unknown split, or a clip with which the task
-                would not be what it says.
+            ValueError: a count below 1, an unknown split, no task, a clip with which the
+                task would not be what it says, or a task that cannot be kept on disk.
         """
         check_kind("clip", clip, ClipConfig)
         check_count("clips", clips, least=1)
         check_count("size", size, least=16)
         check_count("seed", seed, least=0)
         check_choice("split", split, SPLITS)
+        _check_task(task, cached=cache_folder is not None)
         task.check(clip)
         self.task, self.clips, self.clip, self.size = task, clips, clip, size
         self.split, self.seed = split, seed
@@ -89,10 +114,11 @@ class MovingFigures(Dataset):
     def __getitem__(self, index: int) -> Sample:
         """(clip, label, name): uint8 (3, alpha * T, size, size), not normalised."""
         scene = self.scene(index)
+        index = operator.index(index) % self.clips
         clip = torch.from_numpy(scene.frames).permute(3, 0, 1, 2)
         label = scene.label
         label = torch.from_numpy(label) if isinstance(label, np.ndarray) else label
-        return Sample(clip, label, f"{self.split}/{index % self.clips}")
+        return Sample(clip, label, f"{self.split}/{index}")
 
     def scene(self, index: int) -> Scene:
         """Frames and all that is known of them.
@@ -100,18 +126,22 @@ class MovingFigures(Dataset):
         Raises:
             IndexError: no such clip.
         """
+        index = operator.index(index)
         if not -self.clips <= index < self.clips:
             raise IndexError(f"index={index} must lie in 0 to {self.clips - 1}")
         index %= self.clips
         if self.cache_folder is None:
             return self._render(index)
         path = self.cache_folder / self._key() / f"{index}.npz"
-        try:
-            return _load(path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        scene = _load(path)
+        if scene is None or scene.frames.shape != self._shape:
             scene = self._render(index)  # not there, or damaged
             _save(path, scene)
-            return scene
+        return scene
+
+    @property
+    def _shape(self) -> tuple[int, int, int, int]:
+        return self.clip.fast_frames, self.size, self.size, 3
 
     def _render(self, index: int) -> Scene:
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), index])
@@ -120,7 +150,8 @@ class MovingFigures(Dataset):
 
     def _key(self) -> str:
         """A folder's name for everything that a clip depends on but its number."""
-        told = (self.task, self.clip, self.size, self.split, self.seed, _renderer_version())
+        source = _source_digest(type(self.task).__module__)
+        told = (self.task, self.clip, self.size, self.split, self.seed, source)
         digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
         return f"{type(self.task).__name__.lower()}-{self.size}-{digest}"
 
@@ -140,9 +171,13 @@ def _save(path: Path, scene: Scene) -> None:
             raise
 
 
-def _load(path: Path) -> Scene:
-    with np.load(path, allow_pickle=False) as kept:
-        known = {name: kept[name] for name in kept.files}
-    if known["label"].ndim == 0:
-        known["label"] = int(known["label"])
-    return Scene(**known)
+def _load(path: Path) -> Scene | None:
+    """What was kept, or None; a flipped bit can make the reader raise anything."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            known = {name: kept[name] for name in kept.files}
+        if known["label"].ndim == 0:
+            known["label"] = int(known["label"])
+        return Scene(**known)
+    except Exception:
+        return None

@@ -64,7 +64,7 @@ class Camera(NamedTuple):
     """Height of view in radians above the horizon, and a slow sway to the sides.
 
     ``sway`` is in widths of the picture, ``period_frames`` and ``start`` (a share of the
-    period) say when. The camera follows a figure that travels.
+    period) say when.
     """
 
     elevation: float

@@ -48,7 +48,9 @@ class Scene(NamedTuple):
 
 
 class Task:
-    """What all tasks have in common; a new one subclasses this and renders.
+    """What all tasks have in common. A new one is a frozen dataclass that subclasses this.
+
+    It names its ``classes`` and writes ``_draw``.
 
     Attributes:
         classes: names; a label is a place in this list.
@@ -105,9 +107,10 @@ class Actions(Task):
     """Which of ten actions? As in KTH, both what is seen and how it moves tell.
 
     Controlled: each action appears equally often. Drawn without regard to it: clothing,
-    body height, phase, speed, direction, camera and background, so that none of these
-    tells the action. ``style="point_light"`` leaves only moving dots (Johansson, 1973):
-    a still frame then says little.
+    body height, phase, speed, direction, sway of the camera, colours and boards of the
+    background. Part of an action are its usual pace and side of view, and that the camera
+    follows who walks or runs: the wall moves. ``style="point_light"`` leaves only moving
+    dots (Johansson, 1973): a still frame then says little.
 
     >>> task = Actions()
     >>> task.render(0, np.random.default_rng(1), np.arange(8), size=64).frames.shape
@@ -196,7 +199,8 @@ class Crowd(Task):
     """Who does what? Several figures, each with its own action, box and identity.
 
     Controlled: the number of figures (two, three or four in turn). Their actions are
-    drawn independently, those behind are smaller and may be hidden in part. The label
+    drawn independently, those behind are smaller and may be hidden in part, and who walks
+    treads on the spot, for the camera follows nobody. The label
     says which actions occur; ``boxes`` and ``actions`` say where each is, in one order
     on all frames, which is the figures' identity.
     """

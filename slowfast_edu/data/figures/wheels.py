@@ -36,7 +36,7 @@ def _check_clip(task: "Spin | Binding", clip: ClipConfig) -> None:
     if clip.tau != task.tau:
         raise ValueError(
             f"the clip has tau={clip.tau} and the task tau={task.tau}, must be equal; try "
-            f"{name}(tau={clip.tau})"
+            f"dataclasses.replace(task, tau={clip.tau})"
         )
 
 
@@ -89,6 +89,8 @@ class Spin(Task):
     def __post_init__(self):
         check_count("tau", self.tau, least=2)
         check_count("arms", self.arms, least=1)
+        if not isinstance(self.k, tuple):
+            raise ValueError(f"k={self.k!r} must be a tuple, such as (0, 1, -1, 2)")
         for k in self.k:
             check_count("k", k, least=-self.tau)
         if len(self.k) < 2 or len({k % self.tau for k in self.k}) < len(self.k):
@@ -133,6 +135,8 @@ class Spin(Task):
 
     def check(self, clip: ClipConfig) -> None:
         """Refuse a clip with which the task is not what it says.
+
+        A Slow-only model is given the same clip, and takes its own frames out of it.
 
         Raises:
             ValueError: Slow would see motion, or Fast could not tell two classes apart.

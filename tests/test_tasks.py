@@ -329,6 +329,12 @@ def test_a_case_that_is_not_there_is_refused(task, case):
         task.render(case, rng(), [0], 32)
 
 
+@pytest.mark.parametrize("k", [3, [0, 1]])
+def test_turns_that_are_no_tuple_are_refused(k):
+    with pytest.raises(ValueError, match=r"must be a tuple, such as \(0, 1, -1, 2\)"):
+        Spin(k=k)
+
+
 def test_a_fraction_of_a_turn_is_no_class():
     with pytest.raises(ValueError, match=r"k=0\.5 must be a whole number"):
         Spin(k=(0, 0.5))

@@ -391,6 +391,8 @@ def test_what_is_near_covers_what_is_far_and_is_lighter(brushes):
     assert {p: worn.count(p) for p in PARTS} == counts | {"stocking": 2, "shoe": 2}
     shades = [part.color.max() for part in parts]
     assert shades[:6] == [72] * 6 and shades[-6:] == [100] * 6  # limbs: far and near
+    thigh = parts[worn.index("trousers")]  # the far one, and the left leg swings forward
+    assert thigh.end[0, 0] > thigh.start[0, 0] + 5
     assert sorted(worn[6:9]) == ["hair", "shirt", "skin"]
     assert worn.index("hair") < worn.index("skin", 6)  # before the face
     assert shadow.color.max() == 0 < shadow.opacity < 1

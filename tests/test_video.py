@@ -292,6 +292,20 @@ def test_what_is_no_video_is_one_error_naming_the_file(tmp_path, content, cause,
         read(path)
 
 
+def test_checking_a_file_decodes_each_frame_once(folder, monkeypatch):
+    path = encode(numbered_frames(100), folder / "one_key.mp4", key_frame_every=100)
+    decoded, numbered_ = [], decode._numbered
+
+    def counted(*arguments):
+        for frame in numbered_(*arguments):
+            decoded.append(frame[0])
+            yield frame
+
+    monkeypatch.setattr(decode, "_numbered", counted)
+    Video(path).check_frames()
+    assert decoded == list(range(100))
+
+
 @pytest.mark.parametrize("name", ["notes.txt", "notes.nfo"])
 def test_text_is_no_video_though_ffmpeg_draws_it(tmp_path, name):
     path = tmp_path / name

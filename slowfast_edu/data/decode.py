@@ -8,7 +8,7 @@ its stamp after a jump to the key frame before it.
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -222,32 +222,50 @@ def _numbered(container, stream, index: PacketIndex) -> Iterator[tuple]:
             yield number, frame, damaged
 
 
-def _upright(path: Path, index: PacketIndex, number: int, frame) -> np.ndarray:
-    """RGB bytes as a player shows them."""
-    if (frame.width, frame.height) != (index.width, index.height):
-        raise VideoError(
-            f"{path}: frame {number} is {frame.width}x{frame.height}, the first "
-            f"{index.width}x{index.height}; all must be alike"
-        )
-    return np.rot90(frame.to_ndarray(format="rgb24"), _quarter_turns(frame))
-
-
-def _decode_run(
-    path: Path, container, stream, index: PacketIndex, wanted: set[int]
-) -> dict:
-    """{number: image} of the frames in ``wanted``, decoding no further than the last."""
-    images = {}
+def _sound_frames(
+    path: Path, container, stream, index: PacketIndex, wanted: Collection[int]
+) -> Iterator[tuple]:
+    """(number, frame) of those wanted, decoding no further than the last; damage raises."""
+    left = len(wanted)
     for number, frame, damaged in _numbered(container, stream, index):
-        if number in wanted:
-            if damaged:
-                raise VideoError(
-                    f"{path}: frame {number} is damaged: the decoder met an error in it "
-                    "or in one that it is built on"
-                )
-            images[number] = _upright(path, index, number, frame)
-            if len(images) == len(wanted):
-                break
-    return images
+        if number not in wanted:
+            continue
+        if damaged:
+            raise VideoError(
+                f"{path}: frame {number} is damaged: the decoder met an error in it or in "
+                "one that it is built on"
+            )
+        if (frame.width, frame.height) != (index.width, index.height):
+            raise VideoError(
+                f"{path}: frame {number} is {frame.width}x{frame.height}, the first "
+                f"{index.width}x{index.height}; all must be alike"
+            )
+        yield number, frame
+        left -= 1
+        if not left:
+            return
+
+
+def _refuse_lost(path: Path, wanted: Collection[int], found: Collection[int]) -> None:
+    lost = [number for number in wanted if number not in found]
+    if lost:
+        raise VideoError(
+            f"{path}: {len(lost)} of {len(wanted)} frames that were asked for could not "
+            f"be decoded, the first of them frame {lost[0]}"
+        )
+
+
+def check_frames_decode(path: Path, index: PacketIndex) -> None:
+    """Decode every frame once, in one go, and keep none.
+
+    Raises:
+        VideoError: one is damaged or missing.
+    """
+    every = range(index.frames)
+    with _open(path) as (container, stream):
+        frames = _sound_frames(path, container, stream, index, every)
+        found = {number for number, _ in frames}
+    _refuse_lost(path, every, found)
 
 
 def decode_frames(
@@ -273,13 +291,11 @@ def decode_frames(
             if index.seekable:
                 start = index.shown_at[_key_before(index, run[0])]
                 container.seek(start, stream=stream, backward=True)
-            images |= _decode_run(path, container, stream, index, set(run))
+            for number, frame in _sound_frames(path, container, stream, index, set(run)):
+                upright = np.rot90(frame.to_ndarray(format="rgb24"), _quarter_turns(frame))
+                images[number] = upright
     lost = [number for number in wanted if number not in images]
     if lost and index.seekable:  # rare open GOPs let a jump land late: no jumps then
         return images | decode_frames(path, index._replace(seekable=False), lost)
-    if lost:
-        raise VideoError(
-            f"{path}: {len(lost)} of {len(wanted)} frames that were asked for could not "
-            f"be decoded, the first of them frame {lost[0]}"
-        )
+    _refuse_lost(path, wanted, images)
     return images

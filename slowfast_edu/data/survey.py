@@ -14,8 +14,6 @@ from slowfast_edu.data.ava import KeyframeAnnotations
 from slowfast_edu.data.batches import Problem
 from slowfast_edu.data.video import Video, VideoError, VideoInfo
 
-DECODED_AT_ONCE = 64  # frames; the rest of a long film waits in its file
-
 
 class Survey(NamedTuple):
     """What was found.
@@ -53,10 +51,10 @@ def survey(
         for name in tqdm(names, unit="video", file=sys.stderr, disable=not progress):
             path = annotations.root / name
             try:
-                info = Video(path, frames_per_second).info
+                video = Video(path, frames_per_second)
                 if decode:
-                    _decode_all(Video(path))
-                infos[name] = info
+                    video.check_frames()
+                infos[name] = video.info
             except VideoError as error:
                 problems.append(Problem(name, str(error)))
             opened += 1
@@ -126,12 +124,6 @@ def _late_keyframes(annotations, infos: dict[str, VideoInfo]) -> list[Problem]:
         )
         for name, seconds in late.items()
     ]
-
-
-def _decode_all(video: Video) -> None:
-    frames = range(video.info.frames)
-    for start in frames[::DECODED_AT_ONCE]:
-        video.read_frames(frames[start : start + DECODED_AT_ONCE])
 
 
 def _class_table(annotations: Annotations | KeyframeAnnotations) -> list[str]:

@@ -10,7 +10,13 @@ import numpy as np
 
 from slowfast_edu.checks import check_choice
 from slowfast_edu.config import ClipConfig
-from slowfast_edu.data.decode import PacketIndex, VideoError, decode_frames, index_packets
+from slowfast_edu.data.decode import (
+    PacketIndex,
+    VideoError,
+    check_frames_decode,
+    decode_frames,
+    index_packets,
+)
 from slowfast_edu.sampling import (
     SHORT_RULES,
     exact_rate,
@@ -107,6 +113,10 @@ class Video:
         stamps = np.asarray(self._index.shown_at[:-1]) - self._index.shown_at[0]
         ticks = seconds * float(self._index.ticks_per_second)
         return int(np.searchsorted(stamps, ticks + 0.5, side="right")) - 1
+
+    def check_frames(self) -> None:
+        """Decode every frame of the file and keep none; damage raises ``VideoError``."""
+        check_frames_decode(self.path, self._index)
 
     def read_frames(self, indices: Sequence[int], short: str = "error") -> np.ndarray:
         """Decode frames by number: see the function ``read_frames``."""

@@ -37,7 +37,12 @@ class _VideoFiles(Dataset):
     """What the data sets share: a sample by number, or its ``Problem``."""
 
     def __init__(
-        self, clip: ClipConfig, bad: str, names: list[str], frames_per_second: float | None
+        self,
+        annotations: Annotations | KeyframeAnnotations,
+        names: list[str],
+        clip: ClipConfig,
+        frames_per_second: float | None,
+        bad: str,
     ):
         check_kind("clip", clip, ClipConfig)
         check_choice("bad", bad, BAD)
@@ -45,8 +50,8 @@ class _VideoFiles(Dataset):
             exact_rate(frames_per_second)
         if not names:
             raise ValueError("annotations list no video; give at least one")
-        self.clip, self.bad, self.names = clip, bad, names
-        self.frames_per_second = frames_per_second
+        self.annotations, self.names, self.clip = annotations, names, clip
+        self.frames_per_second, self.bad = frames_per_second, bad
 
     def __len__(self) -> int:
         return len(self.names)
@@ -59,6 +64,9 @@ class _VideoFiles(Dataset):
             if self.bad == "raise":
                 raise
             return Problem(self.names[index], str(error))
+
+    def _video(self, name: str) -> Video:
+        return Video(Path(self.annotations.root) / name, self.frames_per_second)
 
     def _sample(self, index: int) -> Sample | KeyframeSample:
         raise NotImplementedError
@@ -108,10 +116,10 @@ class VideoClips(_VideoFiles):
         bad: str = "raise",
         seed: int = 0,
     ):
-        super().__init__(clip, bad, _names(annotations, short), frames_per_second)
+        names = _names(annotations, short)
+        super().__init__(annotations, names, clip, frames_per_second, bad)
         check_count("seed", seed, 0)
-        self.annotations, self.transform, self.seed = annotations, transform, seed
-        self.short = short
+        self.transform, self.short, self.seed = transform, short, seed
         # In shared memory, so that workers that outlive an epoch learn of the next.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -123,7 +131,7 @@ class VideoClips(_VideoFiles):
     def _sample(self, index: int) -> Sample:
         name, label = self.annotations.videos[index]
         rng = np.random.default_rng([self.seed, int(self._epoch), index])
-        video = Video(Path(self.annotations.root) / name, self.frames_per_second)
+        video = self._video(name)
         start = random_start(self.clip, video.info.frames, rng)
         frames = video.read_clip(self.clip, start, self.short)
         return Sample(*self.transform(frames, label, rng), name)
@@ -157,14 +165,14 @@ class VideoViews(_VideoFiles):
         short: str = "clamp",
         bad: str = "raise",
     ):
-        super().__init__(clip, bad, _names(annotations, short), frames_per_second)
+        names = _names(annotations, short)
+        super().__init__(annotations, names, clip, frames_per_second, bad)
         check_count("clips", clips, 1)
-        self.annotations, self.clips, self.transform = annotations, clips, transform
-        self.short = short
+        self.clips, self.transform, self.short = clips, transform, short
 
     def _sample(self, index: int) -> Sample:
         name, label = self.annotations.videos[index]
-        video = Video(Path(self.annotations.root) / name, self.frames_per_second)
+        video = self._video(name)
         clips = video.read_views(self.clip, self.clips, self.short)
         views = torch.cat([self.transform(frames) for frames in clips])
         return Sample(views, label, name)
@@ -196,13 +204,13 @@ class KeyframeClips(_VideoFiles):
     ):
         keyframes = annotations.keyframes
         names = [f"{k.name} at {k.seconds:g} s" for k in keyframes]
-        super().__init__(clip, bad, names, frames_per_second)
+        super().__init__(annotations, names, clip, frames_per_second, bad)
         check_count("size", size, 1)
-        self.annotations, self.size = annotations, size
+        self.size = size
 
     def _sample(self, index: int) -> KeyframeSample:
         name, seconds, people = self.annotations.keyframes[index]
-        video = Video(Path(self.annotations.root) / name, self.frames_per_second)
+        video = self._video(name)
         info = video.info
         if seconds >= info.seconds:
             raise VideoError(

@@ -64,7 +64,7 @@ def read_annotations(
     format = detect_format(path) if format is None else format
     check_choice("format", format, FORMATS)
     if format == "folders":
-        if root not in (None, path, str(path)):
+        if root is not None and Path(root) != path:
             raise ValueError(
                 f"root={str(root)!r} is for lists; the folder {path} is its own"
             )

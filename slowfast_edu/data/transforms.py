@@ -232,8 +232,8 @@ def random_flip(
     Raises:
         ValueError: labels that are not one for each clip, or see ``check_mirror``.
     """
-    alone = flipped_labels is None or labels.ndim == 1
-    if len(labels) != len(clip) or not alone:
+    several = labels.ndim > 1  # a clip; which of them a mirror changes is not known
+    if len(labels) != len(clip) or (several and flipped_labels is not None):
         raise ValueError(
             f"labels of shape {tuple(labels.shape)} for {len(clip)} clips; give one a clip"
         )

@@ -20,6 +20,16 @@ from slowfast_edu.viz.style import (
 )
 
 
+def stacked_bar(axis, place: float | str, parts: Mapping[str, float]) -> dict[str, object]:
+    """One horizontal bar at ``place``, divided by pathway; {pathway: its piece}."""
+    left, pieces = 0.0, {}
+    for part, length in parts.items():
+        style = {"color": PATHWAY_COLORS[part], "hatch": PATHWAY_HATCHES[part]}
+        pieces[part] = axis.barh(place, length, left=left, edgecolor="white", **style)
+        left += length
+    return pieces
+
+
 def cost_bars(costs: Mapping[str, Mapping[str, float]]) -> Figure:
     """One bar a model, divided by pathway.
 
@@ -32,18 +42,10 @@ def cost_bars(costs: Mapping[str, Mapping[str, float]]) -> Figure:
     figure = new_figure(8, 1 + 0.6 * len(costs))
     axis = figure.subplots()
     for model, parts in costs.items():
-        left = 0.0
-        for part, gmacs in parts.items():
-            bar = axis.barh(
-                model,
-                gmacs,
-                left=left,
-                color=PATHWAY_COLORS[part],
-                hatch=PATHWAY_HATCHES[part],
-                edgecolor="white",
-                label=part if model == next(iter(costs)) else None,
-            )
-            share = gmacs / sum(parts.values())
+        for part, bar in stacked_bar(axis, model, parts).items():
+            if model == next(iter(costs)):
+                bar.set_label(part)
+            share = parts[part] / sum(parts.values())
             if share > 0.05:
                 axis.bar_label(
                     bar,
@@ -52,7 +54,6 @@ def cost_bars(costs: Mapping[str, Mapping[str, float]]) -> Figure:
                     color=BLACK,
                     bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none"},
                 )
-            left += gmacs
     axis.invert_yaxis()
     axis.set_xlabel("GMACs for one view")
     axis.spines[["top", "right"]].set_visible(False)

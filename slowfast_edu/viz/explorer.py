@@ -1,7 +1,6 @@
 """A widget: turn tau, alpha and beta, and see which frames are taken at what cost."""
 
 from dataclasses import replace
-from io import BytesIO
 
 import ipywidgets as widgets
 import numpy as np
@@ -10,13 +9,15 @@ from matplotlib.figure import Figure
 from slowfast_edu.analysis import closed_form_pathways
 from slowfast_edu.config import PRESETS, ClipConfig, SlowFastConfig
 from slowfast_edu.sampling import fast_indices, slow_indices
+from slowfast_edu.viz.charts import stacked_bar
 from slowfast_edu.viz.frames import mosaic
-from slowfast_edu.viz.style import PATHWAY_COLORS, PATHWAY_HATCHES, new_figure
+from slowfast_edu.viz.style import PATHWAY_COLORS, new_figure, png
 
 RAW_FRAMES = 64
 TAUS, ALPHAS = (4, 8, 16, 32), (1, 2, 4, 8, 16)
 BETAS = (("1/4", 1 / 4), ("1/8", 1 / 8), ("1/16", 1 / 16), ("1/32", 1 / 32))
 COLUMNS = 16  # thumbnails a row
+SCREEN_DPI = 80  # coarser than a figure that stays: a step must be quick
 
 
 def explored(tau: int, alpha: int, beta: float) -> SlowFastConfig:
@@ -72,11 +73,8 @@ def sampling_figure(
 
 def _draw_cost(axis, macs: dict[str, int]) -> None:
     parts = {name: cost / 1e9 for name, cost in macs.items()}
-    left, total = 0.0, sum(parts.values())
-    for name, gmacs in parts.items():
-        style = {"color": PATHWAY_COLORS[name], "hatch": PATHWAY_HATCHES[name]}
-        axis.barh(0, gmacs, left=left, edgecolor="white", **style)
-        left += gmacs
+    total = sum(parts.values())
+    stacked_bar(axis, 0, parts)
     told = ", ".join(f"{n} {g:.1f} ({g / total:.0%})" for n, g in parts.items() if g > 0.05)
     axis.set_title(f"{total:.1f} GMACs a view of 256x256: {told}", loc="left", fontsize=9)
     axis.set_xlabel("GMACs", fontsize=8)
@@ -88,12 +86,6 @@ def _sentence(config: SlowFastConfig) -> str:
     """The picture in words, for who cannot see it."""
     clip, total = config.clip, sum(closed_form_pathways(config).values()) / 1e9
     return f"Slow sees {clip.T} frames, Fast {clip.fast_frames}: {total:.1f} GMACs a view."
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    return buffer.getvalue()
 
 
 class _Explorer(widgets.VBox):
@@ -121,7 +113,9 @@ def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
         "beta": widgets.SelectionSlider(options=BETAS, value=1 / 8, description="beta"),
     }
     start = explored(**{name: dial.value for name, dial in dials.items()})
-    picture = widgets.Image(value=_png(sampling_figure(frames, start)), format="png")
+    picture = widgets.Image(
+        value=png(sampling_figure(frames, start), SCREEN_DPI), format="png"
+    )
     note = widgets.Label(_sentence(start))
 
     def redraw(_change) -> None:
@@ -131,7 +125,7 @@ def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
             note.value = f"The picture stays: {error}."
             return
         note.value = _sentence(config)
-        picture.value = _png(sampling_figure(frames, config))
+        picture.value = png(sampling_figure(frames, config), SCREEN_DPI)
 
     for dial in dials.values():
         dial.observe(redraw, names="value")

@@ -74,7 +74,7 @@ def task_strips(
     task.check(clip)
     times = fast_indices(clip)[:columns]
     rows = {}
-    for case in range(task.cases):
+    for case, name in enumerate(task.case_names):
         scene = task.render(case, np.random.default_rng(seed), times, size)
-        rows[task.case_names[case]] = scene.frames
+        rows[name] = scene.frames
     return strips(rows, times)

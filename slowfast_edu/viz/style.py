@@ -26,6 +26,13 @@ def new_figure(width_inches: float = 8, height_inches: float = 4) -> Figure:
     return Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
+def png(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
+    """A figure as the bytes of a PNG file."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=dots_per_inch)
+    return buffer.getvalue()
+
+
 def show(figure: Figure, caption: str) -> None:
     """Display a figure in a notebook with its caption below.
 
@@ -40,7 +47,5 @@ def show(figure: Figure, caption: str) -> None:
     """
     if not caption.strip():
         raise ValueError("caption is empty; say what the reader should see")
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    display(Image(buffer.getvalue(), alt=caption))
+    display(Image(png(figure), alt=caption))
     display(Markdown(f"*{caption}*"))

@@ -114,11 +114,10 @@ class MovingFigures(Dataset):
     def __getitem__(self, index: int) -> Sample:
         """(clip, label, name): uint8 (3, alpha * T, size, size), not normalised."""
         scene = self.scene(index)
-        index = operator.index(index) % self.clips
         clip = torch.from_numpy(scene.frames).permute(3, 0, 1, 2)
         label = scene.label
         label = torch.from_numpy(label) if isinstance(label, np.ndarray) else label
-        return Sample(clip, label, f"{self.split}/{index}")
+        return Sample(clip, label, f"{self.split}/{index % self.clips}")
 
     def scene(self, index: int) -> Scene:
         """Frames and all that is known of them.

@@ -200,9 +200,9 @@ class Crowd(Task):
 
     Controlled: the number of figures (two, three or four in turn). Their actions are
     drawn independently, those behind are smaller and may be hidden in part, and who walks
-    treads on the spot, for the camera follows nobody. The label
-    says which actions occur; ``boxes`` and ``actions`` say where each is, in one order
-    on all frames, which is the figures' identity.
+    treads on the spot, for the camera follows nobody. The label says which actions occur;
+    ``boxes`` and ``actions`` say where each is, in one order on all frames, which is the
+    figures' identity.
     """
 
     classes: ClassVar[tuple[str, ...]] = tuple(ACTIONS)

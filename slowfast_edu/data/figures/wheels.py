@@ -27,11 +27,10 @@ from slowfast_edu.data.figures.tasks import (
 
 def _check_clip(task: "Spin | Binding", clip: ClipConfig) -> None:
     """Refuse a clip under which Slow would see more than one picture."""
-    name = type(task).__name__
     if clip.frame_rule != "stride":
         raise ValueError(
-            f"frame_rule={clip.frame_rule!r} lets Slow see {name}'s arms turn; the task "
-            "needs 'stride'"
+            f"frame_rule={clip.frame_rule!r} lets Slow see {type(task).__name__}'s arms "
+            "turn; the task needs 'stride'"
         )
     if clip.tau != task.tau:
         raise ValueError(

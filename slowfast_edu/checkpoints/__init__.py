@@ -18,6 +18,7 @@ from slowfast_edu.checkpoints.key_maps import HEAD, KEY_MAPS
 from slowfast_edu.checkpoints.reading import CheckpointError, read_checkpoint, unwrap
 from slowfast_edu.checks import check_model
 from slowfast_edu.config import FRAME_RULES, PRESETS
+from slowfast_edu.files import write_whole
 
 __all__ = [
     "CheckpointError",
@@ -209,10 +210,5 @@ def save_checkpoint(model: nn.Module, path: str | Path) -> Path:
         raise ValueError(f"{path} must end in .safetensors: {path.stem}.safetensors")
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     rule = {"frame_rule": model.config.clip.frame_rule}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(save(state, {"format": "pt", **rule}))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, save(state, {"format": "pt", **rule}))
     return path

@@ -4,12 +4,14 @@ from slowfast_edu.viz.architecture import draw_architecture
 from slowfast_edu.viz.charts import cost_accuracy, cost_bars
 from slowfast_edu.viz.explorer import sampling_explorer, sampling_figure
 from slowfast_edu.viz.frames import mosaic, strips, task_strips
+from slowfast_edu.viz.laterals import lateral_reads
 from slowfast_edu.viz.style import show
 
 __all__ = [
     "cost_accuracy",
     "cost_bars",
     "draw_architecture",
+    "lateral_reads",
     "mosaic",
     "sampling_explorer",
     "sampling_figure",

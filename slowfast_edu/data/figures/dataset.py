@@ -2,10 +2,10 @@
 
 import hashlib
 import inspect
+import io
 import operator
 import os
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from slowfast_edu.checks import check_choice, check_count, check_kind
 from slowfast_edu.config import ClipConfig
 from slowfast_edu.data.batches import Sample
 from slowfast_edu.data.figures.tasks import Scene, Task
+from slowfast_edu.files import write_whole
 from slowfast_edu.sampling import fast_indices
 
 SPLITS = ("train", "val", "test")
@@ -159,15 +160,9 @@ def _save(path: Path, scene: Scene) -> None:
     """Write a scene whole or not at all; two workers may do so at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     known = {name: value for name, value in scene._asdict().items() if value is not None}
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            np.savez(file, **known)
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            file.close()
-            os.unlink(file.name)
-            raise
+    content = io.BytesIO()
+    np.savez(content, **known)
+    write_whole(path, content.getvalue())
 
 
 def _load(path: Path) -> Scene | None:

@@ -15,13 +15,15 @@ from slowfast_edu.config import LUMA, ClipConfig
 from slowfast_edu.data.figures.actions import ACTIONS
 from slowfast_edu.data.figures.scene import (
     PARTS,
+    Clothes,
     draw_camera,
     draw_performer,
     paint_background,
     paint_performer,
 )
 
-STYLES = ("clothed", "point_light")
+STYLES = ("clothed", "bright", "negative", "point_light")
+DIM, LIGHT = 0.45, 150  # of "bright": a share of the wall's levels, least of the figure's
 # Directions in the plane of blue and red differences (Cb, Cr) of ITU-R BT.601.
 HUES = {"blue": (1, 0), "red": (0, 1), "yellow": (-1, 0), "green": (0, -1)}
 CHROMA = 36  # saturation: far above rounding
@@ -109,8 +111,13 @@ class Actions(Task):
     Controlled: each action appears equally often. Drawn without regard to it: clothing,
     body height, phase, speed, direction, sway of the camera, colours and boards of the
     background. Part of an action are its usual pace and side of view, and that the camera
-    follows who walks or runs: the wall moves. ``style="point_light"`` leaves only moving
-    dots (Johansson, 1973): a still frame then says little.
+    follows who walks or runs: the wall moves.
+
+    Attributes:
+        style: "clothed" takes any colours; "bright" a light figure before a dark wall,
+            which small networks learn sooner; "negative" the same with all levels
+            inverted; "point_light" only moving dots (Johansson, 1973): a still frame
+            says little.
 
     >>> task = Actions()
     >>> task.render(0, np.random.default_rng(1), np.arange(8), size=64).frames.shape
@@ -134,8 +141,17 @@ class Actions(Task):
         else:
             shift = camera.shift(times) - performer.way(times)
             video = paint_background(rng, shift, size)
+        if self.style in ("bright", "negative"):
+            video = (DIM * video).astype(np.uint8)
+            performer = performer._replace(clothes=_lighten(performer.clothes))
         paint_performer(video, performer, camera, times, point_light=dots)
-        return Scene(video, case)
+        return Scene(255 - video if self.style == "negative" else video, case)
+
+
+def _lighten(clothes: Clothes) -> Clothes:
+    """The same colours, from ``LIGHT`` up."""
+    span = (255 - LIGHT) / 255
+    return {part: LIGHT + span * color for part, color in clothes.items()}
 
 
 def equal_luma(hue: str, luma: float) -> np.ndarray:

@@ -1,0 +1,27 @@
+"""Training, on one machine or many. Read: schedule, recipe, batches, step, loop.
+
+Beside them ``evaluation`` with its ``metrics``, ``saving`` and ``log`` (a run's folder),
+``precision`` (bf16 and fp16) and ``distributed`` (``torchrun``).
+"""
+
+from slowfast_edu.training.batches import training_loader
+from slowfast_edu.training.evaluation import Predictions, evaluate, evaluation_loader
+from slowfast_edu.training.loop import train_slowfast
+from slowfast_edu.training.recipe import PAPER, PYSLOWFAST, RECIPES, Recipe
+from slowfast_edu.training.schedule import Schedule
+from slowfast_edu.training.step import Execution, TrainingStopped
+
+__all__ = [
+    "PAPER",
+    "PYSLOWFAST",
+    "RECIPES",
+    "Execution",
+    "Predictions",
+    "Recipe",
+    "Schedule",
+    "TrainingStopped",
+    "evaluate",
+    "evaluation_loader",
+    "train_slowfast",
+    "training_loader",
+]

@@ -1,0 +1,140 @@
+"""Which clips go into which pass of which step, on one process or many.
+
+A step takes ``batch`` clips in passes of ``clips`` (the group over which BN takes its
+statistics). Pass k of a step holds the same clips whether one process runs all passes or
+many share them, so that both train the same model.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from slowfast_edu.checks import check_count
+from slowfast_edu.data.batches import collate_clips
+from slowfast_edu.training.distributed import rank, world_size
+
+
+class ShardedBatches(Sampler[list[int]]):
+    """A process's share of each step's clips, drawn anew in each epoch.
+
+    Clips that fill no whole step at an epoch's end are left out of that epoch.
+
+    Args:
+        length: clips in the data set.
+        clips: in one pass.
+        batch: in one step, over all processes.
+        seed: of the order.
+
+    Raises:
+        ValueError: a batch that passes and processes cannot share out evenly, or more
+            clips a step than there are.
+    """
+
+    def __init__(self, length: int, clips: int, batch: int, seed: int = 0):
+        for name, value in (("length", length), ("clips", clips), ("batch", batch)):
+            check_count(name, value)
+        each = clips * world_size()
+        if batch % each:
+            near = f"{batch // each * each or each} and {(batch // each + 1) * each}"
+            raise ValueError(
+                f"batch={batch} must be a multiple of {each}: {clips} clips a pass times "
+                f"{world_size()} processes; the nearest are {near}"
+            )
+        if batch > length:
+            raise ValueError(f"batch={batch} is more than the {length} clips there are")
+        self.length, self.clips, self.batch, self.seed = length, clips, batch, seed
+        self.passes = batch // each
+        self.epoch, self.first_step = 0, 0
+
+    def set_epoch(self, epoch: int, first_step: int = 0) -> None:
+        """Another order for another epoch; begin at a step to go on within one."""
+        self.epoch, self.first_step = epoch, first_step
+
+    def __len__(self) -> int:
+        """Passes of this process in a whole epoch."""
+        return self.length // self.batch * self.passes
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(mix(self.seed, self.epoch))
+        order = torch.randperm(self.length, generator=generator).tolist()
+        for step in range(self.first_step, self.length // self.batch):
+            for number in range(self.passes):
+                start = step * self.batch + (rank() * self.passes + number) * self.clips
+                yield order[start : start + self.clips]
+
+
+def mix(*numbers: int) -> int:
+    """One seed out of several numbers; equal ones give an equal seed.
+
+    >>> mix(0, 1) == mix(0, 1), mix(0, 1) == mix(1, 0)
+    (True, False)
+    """
+    mixed = 0
+    for number in numbers:
+        mixed = (mixed * 6364136223846793005 + number + 1442695040888963407) % 2**63
+    return mixed
+
+
+def training_loader(
+    dataset: Dataset, clips: int, batch: int, *, workers: int = 0, seed: int = 0
+) -> DataLoader:
+    """A loader that gives this process its passes; the same training on any number of them.
+
+    Args:
+        dataset: of ``Sample``.
+        clips: in one pass; the recipe's ``bn_clips``.
+        batch: clips of one step, over all processes.
+        workers: processes that decode or render.
+        seed: of the order.
+
+    Raises:
+        ValueError: see ``ShardedBatches``.
+    """
+    return DataLoader(
+        dataset,
+        batch_sampler=ShardedBatches(len(dataset), clips, batch, seed),
+        num_workers=workers,
+        collate_fn=collate_clips,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),  # or workers' seeds are drawn from the global one
+    )
+
+
+def passes_a_step(loader: DataLoader, accumulate: int | None) -> int:
+    """How many batches of a loader make one step of this process."""
+    own = getattr(loader.batch_sampler, "passes", None)
+    if own is not None and accumulate not in (None, own):
+        raise ValueError(
+            f"accumulate={accumulate}, but this loader's batch of "
+            f"{loader.batch_sampler.batch} clips takes {own} passes; leave it out"
+        )
+    return own or accumulate or 1
+
+
+def clips_a_pass(loader: DataLoader) -> int:
+    """Clips in one batch of a loader."""
+    return getattr(loader.batch_sampler, "clips", None) or loader.batch_size
+
+
+def epoch_of(loader: DataLoader, seed: int, epoch: int, done_passes: int) -> Iterable:
+    """The loader's batches in an epoch, from a pass on; the same in a rerun.
+
+    Whatever draws is seeded: a shuffling loader's own generator or the global one (which
+    making an iterator draws from), samplers and data sets that know of epochs.
+    """
+    torch.manual_seed(mix(seed, epoch))
+    for generator in (loader.generator, getattr(loader.sampler, "generator", None)):
+        if generator is not None:
+            generator.manual_seed(mix(seed, epoch))
+    if hasattr(loader.dataset, "set_epoch"):
+        loader.dataset.set_epoch(epoch)
+    if isinstance(loader.batch_sampler, ShardedBatches):
+        loader.batch_sampler.set_epoch(epoch, done_passes // loader.batch_sampler.passes)
+        return iter(loader)
+    if hasattr(loader.sampler, "set_epoch"):
+        loader.sampler.set_epoch(epoch)
+    batches = iter(loader)
+    for _ in range(done_passes):
+        next(batches)
+    return batches

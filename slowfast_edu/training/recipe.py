@@ -1,0 +1,132 @@
+"""What a training run does, as data: the two named recipes and all their ingredients."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from torch import nn
+
+from slowfast_edu.checks import check_choice, check_count, check_kind
+from slowfast_edu.config import ModelConfig
+from slowfast_edu.data.transforms import TrainTransform
+from slowfast_edu.training.schedule import Schedule, check_positive
+
+KINETICS_SCHEDULE, KINETICS_CROPS = Schedule(), TrainTransform()
+DECAYS = ("all", "not_bn", "weights")
+INITIALIZATIONS = ("he", "torch")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Everything that decides what is learnt; defaults are PySlowFast's for 8x8 R50.
+
+    Attributes:
+        schedule: epochs and learning rates.
+        momentum: of SGD.
+        nesterov: Nesterov's form of it. PySlowFast's default; the paper does not say.
+        weight_decay: added to the gradients, times the weights.
+        decays: which weights: "all", "not_bn" (all but BN's), or "weights" (neither BN's
+            nor biases).
+        initialization: "he" (the models' own) or "torch" (PyTorch's default).
+        zero_last_bn: BN behind each block's last convolution starts at weight 0, so that
+            a block begins as its shortcut.
+        dropout: rate before the classifier.
+        bn_clips: clips over which BN takes its statistics, and so of one forward pass.
+        precise_bn_batches: passes over which BN's statistics are averaged anew before each
+            evaluation; 0 takes the running ones.
+        clip_grad_norm: largest norm of all gradients together, or None.
+        augmentation: size jitter, crop and flip.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    schedule: Schedule = KINETICS_SCHEDULE
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 1e-4
+    decays: str = "not_bn"
+    initialization: str = "he"
+    zero_last_bn: bool = True
+    dropout: float = 0.5
+    bn_clips: int = 8
+    precise_bn_batches: int = 200
+    clip_grad_norm: float | None = None
+    augmentation: TrainTransform = KINETICS_CROPS
+
+    def __post_init__(self):
+        check_kind("schedule", self.schedule, Schedule)
+        check_kind("augmentation", self.augmentation, TrainTransform)
+        check_choice("decays", self.decays, DECAYS)
+        check_choice("initialization", self.initialization, INITIALIZATIONS)
+        check_count("bn_clips", self.bn_clips)
+        check_count("precise_bn_batches", self.precise_bn_batches, 0)
+        if self.clip_grad_norm is not None:
+            check_positive("clip_grad_norm", self.clip_grad_norm)
+        for name in ("momentum", "weight_decay", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r} must lie in [0, 1)")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov=True needs a momentum above 0, such as 0.9")
+
+
+PYSLOWFAST = Recipe()
+# 8k iterations of 1024 clips are 34.1 epochs of Kinetics-400's 240k; the paper does not say
+# with which rate they begin: a tenth, as in PySlowFast.
+PAPER = Recipe(
+    schedule=Schedule(
+        epochs=196,
+        warmup_epochs=8000 * 1024 / 240_000,
+        base_rate=1.6,
+        base_batch=1024,
+        warmup_rate=0.16,
+    ),
+    nesterov=False,
+    decays="all",
+    zero_last_bn=False,
+    precise_bn_batches=0,
+)
+
+RECIPES = MappingProxyType({"paper": PAPER, "pyslowfast": PYSLOWFAST})
+"""By name. The paper is silent on which weights decay: "all" is SGD's plain form."""
+
+
+def paper_epochs(config: ModelConfig) -> int:
+    """How long the paper trains: 256 epochs where T <= 4, else 196 (appendix)."""
+    return 256 if config.clip.T <= 4 else 196
+
+
+def is_fresh(model: nn.Module) -> bool:
+    """Whether no BN layer has seen a clip: weights that were trained are not drawn anew."""
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm3d)]
+    return all(not m.running_mean.any() and bool((m.running_var == 1).all()) for m in norms)
+
+
+def apply_to_model(recipe: Recipe, model: nn.Module) -> None:
+    """Set dropout, and if the model is fresh its first weights, as the recipe says."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = recipe.dropout
+    if not is_fresh(model):
+        return
+    for name, module in model.named_modules():
+        if recipe.initialization == "torch" and isinstance(module, nn.Conv3d | nn.Linear):
+            module.reset_parameters()
+        if recipe.zero_last_bn and name.endswith(".c_bn"):
+            nn.init.zeros_(module.weight)
+
+
+def parameter_groups(recipe: Recipe, model: nn.Module) -> list[dict]:
+    """The model's parameters for SGD: those that decay, and those that do not."""
+    decaying, others = [], []
+    for module in model.modules():
+        is_bn = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        for name, parameter in module.named_parameters(recurse=False):
+            spared = is_bn and recipe.decays != "all"
+            spared |= name == "bias" and recipe.decays == "weights"
+            if parameter.requires_grad:
+                (others if spared else decaying).append(parameter)
+    groups = [
+        {"params": decaying, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 
 class Sample(NamedTuple):
@@ -123,3 +124,20 @@ def _stack(samples: Sequence[Sample | KeyframeSample]) -> Tensor:
                 "or load with batch_size=1"
             )
     return torch.stack([sample.clip for sample in samples])
+
+
+class Preloaded(Dataset):
+    """All samples of a small data set, read or rendered once and kept in memory.
+
+    Args:
+        dataset: of ``Sample``; one that draws anew in each epoch would no longer do so.
+    """
+
+    def __init__(self, dataset: Dataset):
+        self.samples = [dataset[index] for index in range(len(dataset))]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Sample | Problem:
+        return self.samples[index]

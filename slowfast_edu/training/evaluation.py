@@ -243,10 +243,9 @@ def _merged(shares: list[tuple[list, list]]) -> Predictions:
     problems.sort(key=lambda problem: _natural(problem.name))
     rows = [row for found, _ in shares for row in found]
     if not rows:
-        first = "; the first is {}: {}".format(*problems[0]) if problems else ""
-        raise ValueError(
-            f"there is no clip to evaluate, but {len(problems)} problems{first}"
-        )
+        all_are = "; all {} are problems, the first {}: {}"
+        why = all_are.format(len(problems), *problems[0]) if problems else ""
+        raise ValueError(f"the loader gives no clip{why}")
     rows.sort(key=lambda row: (_natural(row[0]), row[1]))
     names, _, labels, probabilities = zip(*rows, strict=True)
     return Predictions(list(names), np.stack(labels), np.stack(probabilities), problems)

@@ -6,7 +6,7 @@ about it; ``dataset`` hands it to torch. Read in that order.
 """
 
 from slowfast_edu.data.figures.actions import ACTIONS
-from slowfast_edu.data.figures.dataset import SPLITS, MovingFigures
+from slowfast_edu.data.figures.dataset import SPLITS, FigureViews, MovingFigures
 from slowfast_edu.data.figures.scene import FRAMES_PER_SECOND
 from slowfast_edu.data.figures.tasks import (
     HUES,
@@ -27,6 +27,7 @@ __all__ = [
     "Actions",
     "Binding",
     "Crowd",
+    "FigureViews",
     "Hue",
     "MovingFigures",
     "Scene",

@@ -18,7 +18,7 @@ from slowfast_edu.config import ClipConfig
 from slowfast_edu.data.batches import Sample
 from slowfast_edu.data.figures.tasks import Scene, Task
 from slowfast_edu.files import write_whole
-from slowfast_edu.sampling import fast_indices
+from slowfast_edu.sampling import fast_indices, view_starts
 
 SPLITS = ("train", "val", "test")
 
@@ -131,11 +131,11 @@ class MovingFigures(Dataset):
             raise IndexError(f"index={index} must lie in 0 to {self.clips - 1}")
         index %= self.clips
         if self.cache_folder is None:
-            return self._render(index)
+            return self.render(index)
         path = self.cache_folder / self._key() / f"{index}.npz"
         scene = _load(path)
         if scene is None or scene.frames.shape != self._shape:
-            scene = self._render(index)  # not there, or damaged
+            scene = self.render(index)  # not there, or damaged
             _save(path, scene)
         return scene
 
@@ -143,9 +143,10 @@ class MovingFigures(Dataset):
     def _shape(self) -> tuple[int, int, int, int]:
         return self.clip.fast_frames, self.size, self.size, 3
 
-    def _render(self, index: int) -> Scene:
+    def render(self, index: int, times: np.ndarray | None = None) -> Scene:
+        """Draw scene ``index`` at raw frames ``times``, by default those of its clip."""
         rng = np.random.default_rng([self.seed, SPLITS.index(self.split), index])
-        times = fast_indices(self.clip)
+        times = fast_indices(self.clip) if times is None else times
         return self.task.render(index % self.task.cases, rng, times, self.size)
 
     def _key(self) -> str:
@@ -154,6 +155,45 @@ class MovingFigures(Dataset):
         told = (self.task, self.clip, self.size, self.split, self.seed, source)
         digest = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
         return f"{type(self.task).__name__.lower()}-{self.size}-{digest}"
+
+
+class FigureViews(Dataset):
+    """Several clips of each video of a ``MovingFigures``, spread evenly, for testing.
+
+    A sample's clip has shape (V, C, T, H, W), as in ``VideoViews``. Average the softmax
+    over V.
+
+    >>> from slowfast_edu.config import PRESETS
+    >>> from slowfast_edu.data.figures import Actions
+    >>> figures = MovingFigures(Actions(), 10, PRESETS["slowfast_tiny"].clip, size=32)
+    >>> FigureViews(figures, views=3)[0].clip.shape
+    torch.Size([3, 3, 16, 32, 32])
+    """
+
+    def __init__(self, figures: MovingFigures, views: int = 10, video_frames: int = 300):
+        """Describe the views; nothing is rendered yet.
+
+        Args:
+            figures: whose videos; item i shows the same scene as there.
+            views: clips of each video.
+            video_frames: length of the videos, at 30 frames a second.
+
+        Raises:
+            ValueError: a count below 1.
+        """
+        self.figures, self.views = figures, views
+        starts = view_starts(figures.clip, video_frames, views)
+        self.times = starts[:, None] + fast_indices(figures.clip)  # (V, T)
+
+    def __len__(self) -> int:
+        return len(self.figures)
+
+    def __getitem__(self, index: int) -> Sample:
+        """(clips, label, name): uint8 (V, 3, alpha * T, size, size), not normalised."""
+        scene = self.figures.render(index, self.times.ravel())
+        frames = torch.from_numpy(scene.frames).unflatten(0, self.times.shape)
+        name = f"{self.figures.split}/{index}"
+        return Sample(frames.permute(0, 4, 1, 2, 3), scene.label, name)
 
 
 def _save(path: Path, scene: Scene) -> None:

@@ -1,0 +1,149 @@
+"""Train the ledger's runs, several at once, each kept in a file of its own."""
+
+import json
+import multiprocessing
+import os
+import platform
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from slowfast_edu.claims.runs import RUNS, Data, Run
+from slowfast_edu.config import ClipConfig
+from slowfast_edu.data.batches import Preloaded
+from slowfast_edu.data.figures import FigureViews, MovingFigures
+from slowfast_edu.files import write_whole
+from slowfast_edu.models import build_model
+from slowfast_edu.training import (
+    Execution,
+    evaluate,
+    evaluation_loader,
+    train_slowfast,
+    training_loader,
+)
+
+CURVE = ("epoch", "train_loss", "train_top1", "val_top1")
+
+
+def machine() -> str:
+    """The kind of machine and the versions that a run was made with."""
+    kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, 1 thread"
+    return f"{kind}; Python {platform.python_version()}, torch {torch.__version__}"
+
+
+@cache
+def _rendered(data: Data, clip: ClipConfig, split: str) -> Dataset:
+    """A split in memory; runs with the same clips share it."""
+    count = getattr(data, split)
+    clips = MovingFigures(data.task, count, clip, size=data.size, split=split)
+    return Preloaded(clips)
+
+
+@cache
+def _rendered_views(data: Data, clip: ClipConfig) -> Dataset:
+    clips = MovingFigures(data.task, data.test, clip, size=data.size, split="test")
+    return Preloaded(FigureViews(clips, data.views))
+
+
+def execute(run: Run, seed: int) -> dict:
+    """Train and test once.
+
+    Args:
+        run: what.
+        seed: of weights and order; the clips are the same for all seeds.
+
+    Returns:
+        A record as ``kept_runs`` gives them. ``cpu_seconds`` are those of training and
+        validation on one thread, without rendering.
+    """
+    data, clip = run.data, run.model.clip
+    torch.set_num_threads(1)
+    train, val, test = (_rendered(data, clip, split) for split in ("train", "val", "test"))
+    batch, epochs = run.recipe.schedule.base_batch, run.recipe.schedule.epochs
+    torch.manual_seed(seed)
+    model = build_model(run.model, num_classes=len(data.task.classes))
+    started = time.process_time()
+    history = train_slowfast(
+        model,
+        training_loader(train, run.recipe.bn_clips, batch, seed=seed),
+        epochs,
+        recipe=run.recipe,
+        execution=Execution(seed=seed, progress=False),
+        val_loader=evaluation_loader(val, 60),
+    )
+    seconds = time.process_time() - started
+    record = {
+        "task": run.task,
+        "model": run.name,
+        "seed": seed,
+        "config": repr(run.model),
+        "data": repr(data),
+        "recipe": repr(run.recipe),
+        "epochs": epochs,
+        "curve": [{name: row[name] for name in CURVE} for row in history],
+        "top1": evaluate(model, evaluation_loader(test, 100)).summary()["top1"],
+        "cpu_seconds": round(seconds, 1),
+        "machine": machine(),
+    }
+    if data.views > 1:
+        views = evaluation_loader(_rendered_views(data, clip), 25)
+        record["top1_views"] = evaluate(model, views).summary()["top1"]
+    return record
+
+
+def _file(folder: Path, run: Run, seed: int) -> Path:
+    return folder / f"{run.task}-{run.name}-{seed}.json"
+
+
+def _kept(folder: Path, run: Run, seed: int) -> dict | None:
+    """The record of a run that is done, if it was made with what it is made with now."""
+    path = _file(folder, run, seed)
+    if not path.exists():
+        return None
+    record = json.loads(path.read_text(encoding="utf-8"))
+    same = record["config"] == repr(run.model) and record["recipe"] == repr(run.recipe)
+    return record if same and record["data"] == repr(run.data) else None
+
+
+def _work(name: tuple[str, str], seed: int, folder: Path) -> None:
+    run = RUNS[name]
+    record = execute(run, seed)
+    write_whole(_file(folder, run, seed), json.dumps(record).encode())
+
+
+def run_all(
+    names: list[tuple[str, str]], seeds: range, folder: Path, processes: int | None = None
+) -> list[dict]:
+    """Train what is not in the folder yet, and return the records of all.
+
+    Args:
+        names: keys of ``RUNS``.
+        seeds: of each.
+        folder: where a file a run is kept; the same call again goes on.
+        processes: how many at once; as many as there are cores by default.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [(name, seed) for seed in seeds for name in names]
+    missing = [job for job in jobs if _kept(folder, RUNS[job[0]], job[1]) is None]
+    context = multiprocessing.get_context("spawn")
+    with (
+        tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="run") as bar,
+        ProcessPoolExecutor(processes or os.cpu_count(), mp_context=context) as pool,
+    ):
+        waiting = [pool.submit(_work, *job, folder) for job in missing]
+        try:
+            for done in as_completed(waiting):
+                done.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [_kept(folder, RUNS[name], seed) for name, seed in jobs]

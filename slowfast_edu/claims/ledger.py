@@ -194,6 +194,21 @@ def as_csv(rows: list[dict[str, str]]) -> str:
     return text.getvalue()
 
 
+def as_text(rows: list[dict[str, str]]) -> str:
+    """The ledger's rows as a table to print: what was measured, beside the paper."""
+    lines = [
+        f"{'claim':<40}{'model':<26}{'metric':<12}{'paper':>6}{'ours':>7}{'std':>6}"
+        f"{'seeds':>6}{'CPU s':>7}"
+    ]
+    for row in rows:
+        lines.append(
+            f"{row['claim']:<40}{row['model']:<26}{row['metric']:<12}{row['paper']:>6}"
+            f"{row['ours_mean']:>7}{row['ours_std']:>6}{row['seeds']:>6}"
+            f"{row['cpu_seconds']:>7}"
+        )
+    return "\n".join(lines)
+
+
 def read_ledger() -> list[dict[str, str]]:
     """The ledger that is kept, ``results/claims.csv``: one dict a row, all text."""
     text = (files("slowfast_edu.results") / "claims.csv").read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import platform
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
@@ -26,14 +25,9 @@ from slowfast_edu.training import (
     train_slowfast,
     training_loader,
 )
+from slowfast_edu.training.machine import machine
 
 CURVE = ("epoch", "train_loss", "train_top1", "val_top1")
-
-
-def machine() -> str:
-    """The kind of machine and the versions that a run was made with."""
-    kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, 1 thread"
-    return f"{kind}; Python {platform.python_version()}, torch {torch.__version__}"
 
 
 @cache

@@ -57,8 +57,8 @@ class Run:
 
 
 SPIN = Data(task=Spin(), size=48, train=960)
-HUE = Data(task=Hue(), size=48, train=480)
-BINDING = Data(task=Binding(), size=48, train=960)
+HUE = Data(task=Hue(), size=48, train=960)
+BINDING = Data(task=Binding(), size=48, train=640)
 ACTIONS = Data(task=Actions(), size=32, train=1500)
 ACTIONS_VIEWS = replace(ACTIONS, views=4)
 

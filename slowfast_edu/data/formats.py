@@ -1,5 +1,6 @@
 """Which reader an annotation file needs, told by its first line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from slowfast_edu.checks import check_choice
@@ -47,6 +48,7 @@ def read_annotations(
     format: str | None = None,
     root: PathLike | None = None,
     first_second: float = 0,
+    classes: Sequence[str] | None = None,
 ) -> Annotations | KeyframeAnnotations:
     """Read a folder or an annotation file of any known format.
 
@@ -55,6 +57,7 @@ def read_annotations(
         format: one of ``FORMATS``; None looks at the file.
         root: where a list's videos are; by default the folder of the file.
         first_second: of AVA, see ``ava_csv``.
+        classes: in the order of their labels. Give those of training for testing.
 
     Raises:
         AnnotationError: see the readers.
@@ -68,14 +71,14 @@ def read_annotations(
             raise ValueError(
                 f"root={str(root)!r} is for lists; the folder {path} is its own"
             )
-        return folder_per_class(path)
+        return folder_per_class(path, classes)
     root = path.parent if root is None else Path(root)
     if not root.is_dir():
         raise AnnotationError(f"{root}: no such folder; root must hold the videos")
     if format == "kinetics":
-        return kinetics_csv(path, root)
+        return kinetics_csv(path, root, classes)
     if format == "pyslowfast":
-        return pyslowfast_csv(path, root)
+        return pyslowfast_csv(path, root, classes)
     if format == "ucf101":
         return ucf101_split(path, path.parent / CLASS_INDEX, root)
     return ava_csv(path, root, first_second=first_second)

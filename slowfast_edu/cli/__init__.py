@@ -4,6 +4,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from slowfast_edu.cli.claims import add_claims
+from slowfast_edu.cli.train import add_train
+
 
 def _flops(arguments: argparse.Namespace) -> None:
     """Print cost and size of all presets beside what others report."""
@@ -80,10 +83,13 @@ def _add_inspect(commands) -> None:
 
 
 def _bench(arguments: argparse.Namespace) -> None:
-    """Print how fast clips are rendered here."""
-    from slowfast_edu.bench import rendering_rates, rendering_table
+    """Print how fast clips are rendered or trained on here."""
+    from slowfast_edu import bench
 
-    print(rendering_table(list(rendering_rates())))
+    if arguments.what == "data":
+        print(bench.rendering_table(list(bench.rendering_rates())))
+    else:
+        print(bench.training_table(bench.training_rate()))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,9 +119,15 @@ def _parser() -> argparse.ArgumentParser:
     fetch.set_defaults(run=_fetch_weights)
 
     _add_inspect(commands)
+    add_train(commands)
+    add_claims(commands)
 
     bench = commands.add_parser("bench", help="how fast things are on this machine")
-    bench.add_argument("what", choices=["data"], help="data: rendering (half a minute)")
+    bench.add_argument(
+        "what",
+        choices=["data", "train"],
+        help="data: rendering; train: steps of slowfast_tiny",
+    )
     bench.set_defaults(run=_bench)
     return parser
 
@@ -133,13 +145,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments) or 0
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, FloatingPointError) as error:
         print(f"slowfast-edu {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"slowfast-edu {arguments.command}: stopped", file=sys.stderr)
         return 130
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,14 +41,13 @@ def some_clips(count, way="float32", bad=()):
     return samples
 
 
-@contextmanager
+@pytest.fixture(autouse=True)
 def one_thread():
+    """Results differ between one and two, and these tensors are small."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    yield
+    torch.set_num_threads(threads)
 
 
 def assert_same(one, other, rtol=0.0):
@@ -165,6 +163,22 @@ def test_plain_pairs_are_named_by_number(kind):
     assert_same(evaluate(Scores(), loader), found)
 
 
+@pytest.mark.parametrize(
+    "labels,kept",
+    [
+        (torch.tensor([2, 1], dtype=torch.int32), np.int64),
+        (np.array([2, 1], dtype=np.uint8), np.int64),
+        ([2, 1], np.int64),
+        (np.eye(3)[1:], np.float32),
+    ],
+)
+def test_labels_of_any_width_are_taken_and_kept_in_one(labels, kept):
+    clips = scored(torch.randn(2, 3), [0, 0]).clips
+    found = evaluate(Scores(), [(clips, labels)]).labels
+    assert found.dtype == kept
+    np.testing.assert_array_equal(found, labels)
+
+
 def test_problems_and_empty_batches_are_kept_and_skipped():
     samples = some_clips(6, bad=(0, 1, 5))
     found = evaluate(small_model(), evaluation_loader(samples, 2))  # the last is empty
@@ -264,7 +278,9 @@ def test_a_model_that_gives_features_is_refused():
 
 def test_the_loader_gives_each_clip_once_and_workers_change_nothing():
     samples = some_clips(5, bad=(2,))
-    kept = [list(evaluation_loader(samples, 2, workers)) for workers in (0, 2)]
+    loaders = [evaluation_loader(samples, 2, workers) for workers in (0, 2)]
+    assert [loader.num_workers for loader in loaders] == [0, 2]
+    kept = [list(loader) for loader in loaders]
     for one, other in zip(*kept, strict=True):
         assert one.names == other.names and one.problems == other.problems
         assert torch.equal(one.clips, other.clips)
@@ -288,18 +304,18 @@ def predictions(several=False):
 
 
 def test_the_summary_names_the_metrics():
-    one, several = predictions(), predictions(several=True)
-    given = one.probabilities, one.labels
-    assert one.summary() == {
-        "top1": metrics.top_k_accuracy(*given, k=1),
-        "top5": 1.0,
-        "mean_class": metrics.mean_class_accuracy(*given),
-        "calibration_error": metrics.calibration(*given).error,
+    falling = np.tile(np.arange(8, 0, -1, dtype=np.float32) / 36, (8, 1))  # 8/36, 7/36, ...
+    found = Predictions(list("abcdefgh"), np.arange(8), falling, []).summary()
+    assert found == {
+        "top1": 1 / 8,
+        "top5": 5 / 8,
+        "mean_class": 1 / 8,
+        "calibration_error": pytest.approx(8 / 36 - 1 / 8, abs=1e-7),
     }
+    assert all(type(value) is float for value in found.values())
+    several = predictions(several=True)
     expected = metrics.mean_average_precision(several.probabilities, several.labels)
     assert several.summary() == {"mean_average_precision": expected}
-    for summary in (one.summary(), several.summary()):
-        assert all(type(value) is float for value in summary.values())
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -401,8 +417,9 @@ with process_group():
     assert world_size() == 2
     model = small_model()
     for name, samples in CASES.items():
-        if name == "uneven":  # the wrapper must not wait for a pass that never comes
+        if name == "uneven":  # the wrapper would wait for a pass that never comes
             wrapped = DistributedDataParallel(model)
+            wrapped.forward = None  # so it must not be called
             found = evaluate(wrapped, evaluation_loader(samples, 1), device="cpu")
         else:
             found = evaluate(model, evaluation_loader(samples, 1), device="cpu")
@@ -431,7 +448,6 @@ def test_two_processes_say_the_same_as_one_bit_for_bit(tmp_path):
     assert run.returncode == 0, run.stderr
     model = small_model()
     for name, samples in CASES.items():
-        with one_thread():
-            alone = evaluate(model, evaluation_loader(samples, 1), device="cpu")
+        alone = evaluate(model, evaluation_loader(samples, 1), device="cpu")
         for rank in (0, 1):
             assert_same(Predictions.load(tmp_path / f"{name} {rank}.npz"), alone)

@@ -99,6 +99,7 @@ def test_all_metrics_agree_on_which_clips_are_right_among_ties(seed):
     assert np.nansum(found.accuracy * found.count) == pytest.approx(sum(right))
 
 
+@pytest.mark.filterwarnings("error")
 def test_calibration_by_hand():
     sure = np.array([0.55, 0.65, 0.95, 0.95, 1.0, 0.6])
     scores = np.stack([sure, 1 - sure], axis=1)
@@ -175,6 +176,13 @@ def test_wilson_at_the_ends_and_half_way():
     assert wilson_interval(10, 10) == (pytest.approx(10 / (10 + z2)), 1)
     half = 0.5 * math.sqrt(z2 / (100 + z2))
     assert wilson_interval(50, 100) == pytest.approx((0.5 - half, 0.5 + half))
+
+
+@pytest.mark.parametrize("z", [0.7, 1.96, 2.3, 3.3])
+def test_wilson_s_ends_are_exactly_0_and_1_where_they_touch(z):
+    for total in range(1, 60):
+        assert wilson_interval(0, total, z)[0] == 0
+        assert wilson_interval(total, total, z)[1] == 1
 
 
 @pytest.mark.parametrize(

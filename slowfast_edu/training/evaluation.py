@@ -204,25 +204,23 @@ def _probabilities(
     model: nn.Module, batch: Batch, device: torch.device, dtype: torch.dtype | None
 ) -> np.ndarray:
     """Of a batch with at least one clip: float32 (B, classes)."""
-    views = batch.clips if batch.clips.ndim == 6 else batch.clips[:, None]
-    parts = [batch.clips]
-    if batch.clips.ndim == 6:
-        parts = views.flatten(0, 1).split(VIEWS_AT_ONCE)
+    has_views = batch.clips.ndim == 6
+    clips = batch.clips.flatten(0, 1) if has_views else batch.clips
     scores = []
-    for part in parts:
+    for part in clips.split(VIEWS_AT_ONCE) if has_views else [clips]:
         part = part.to(device, non_blocking=True)
         part = normalize(part) if part.dtype == torch.uint8 else part
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             scores.append(model(part).float())
     scores = torch.cat(scores)
     shape, columns = tuple(scores.shape), batch.labels.shape[1:]
-    if scores.ndim != 2 or len(scores) != views.shape[:2].numel():
+    if scores.ndim != 2 or len(scores) != len(clips):
         raise ValueError(f"the model gives {shape}, must give (clips, classes)")
     if columns and columns != scores.shape[1:]:
         raise ValueError(
             f"the model has {shape[1]} classes, labels of {batch.names[0]} {columns[0]}"
         )
-    scores = scores.unflatten(0, views.shape[:2])  # (B, V, classes)
+    scores = scores.unflatten(0, (len(batch.names), -1))  # (B, V, classes)
     _check_finite(scores, batch.names)
     chances = scores.sigmoid() if columns else scores.softmax(dim=2)
     return chances.mean(dim=1).cpu().numpy()

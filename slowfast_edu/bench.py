@@ -89,14 +89,14 @@ def training_rate(runs: int = 5, steps: int = 4) -> TrainingRate:
     torch.set_num_threads(1)
     model = build_model("slowfast_tiny", num_classes=10).train()
     recipe = replace(PYSLOWFAST, bn_clips=TRAINED_CLIPS)
-    stepper = Stepper(model, recipe, Execution(), passes=1)
+    stepper = Stepper(model, recipe, Execution(device="cpu"))
     clips = torch.randn(TRAINED_CLIPS, 3, 16, 64, 64)
     batch = clips, torch.arange(TRAINED_CLIPS) % 10
     rates = []
     for _ in range(runs + 1):
         start = time.process_time()
         for step in range(steps):
-            stepper([batch], step, rate=0.01)
+            stepper([(batch, True)], step, rate=0.01)
         rates.append(steps * TRAINED_CLIPS / (time.process_time() - start))
     torch.set_num_threads(threads)
     rates = rates[1:]

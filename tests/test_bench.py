@@ -63,3 +63,30 @@ def test_what_is_not_measured_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(["bench", "speed"])
     assert "data" in capsys.readouterr().err
+
+
+def test_training_is_measured_in_clips_a_cpu_second(monkeypatch):
+    ticks = iter(range(100))
+    clock = SimpleNamespace(process_time=lambda: 2.0 * next(ticks))  # 2 s between two looks
+    monkeypatch.setattr(bench, "time", clock)
+    steps = []
+    monkeypatch.setattr(bench.Stepper, "__call__", lambda *args, **_: steps.append(args[1]))
+    rate = bench.training_rate(runs=3, steps=2)
+    assert rate == (16.0, 16.0, 16.0)  # 2 steps of 16 clips in 2 s
+    assert len(steps) == (1 + 3) * 2  # the first run is not counted
+    ((batch, last),) = steps[0]
+    assert last and batch[0].shape == (16, 3, 16, 64, 64)
+
+
+def test_the_rate_stands_beside_the_first_version_s(capsys, monkeypatch):
+    monkeypatch.setattr(bench, "training_rate", lambda: bench.TrainingRate(12.34, 11, 13))
+    assert main(["bench", "train"]) == 0
+    header, *kept, now = capsys.readouterr().out.splitlines()
+    assert "clips a CPU second" in header
+    assert kept and kept[0].startswith("0.1.0, first version")
+    assert now.startswith("now") and "12.3" in now and "11.0-13.0" in now
+
+
+def test_training_really_trains():
+    rate = bench.training_rate(runs=1, steps=1)
+    assert 1 < rate.median < 10_000

@@ -249,7 +249,7 @@ def test_a_wrong_call_prints_usage_and_exits_with_2(arguments, capsys):
 
 
 def test_the_package_runs_as_a_command():
-    command = [sys.executable, "-m", "slowfast_edu.cli", "--help"]
+    command = [sys.executable, "-m", "slowfast_edu", "--help"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0
     assert "fetch-weights" in result.stdout

@@ -44,10 +44,12 @@ def add_train(commands) -> None:
     add(
         "--set",
         nargs="+",
+        action="extend",
         default=[],
         metavar="FIELD=VALUE",
         help="change an ingredient of the recipe: base_rate=0.05 dropout=0 bn_clips=16",
     )
+    add("--init", metavar="CHECKPOINT", help="begin from these weights, not from random")
     add("--size", type=int, default=224, help="pixels of the crop (default: %(default)s)")
     add("--clips", type=int, default=3000, help="of figures, to train on")
     add("--views", help="of the test, clips x crops (default: 10x3; figures 4x1)")
@@ -56,6 +58,8 @@ def add_train(commands) -> None:
     add("--channels-last", action="store_true", help="channels innermost in memory")
     add("--compile", action="store_true", help="torch.compile the model")
     add("--workers", type=int, default=2, help="processes that load (default: %(default)s)")
+    add("--save-every", type=int, default=500, metavar="STEPS", help="within an epoch")
+    add("--evaluate-every", type=int, default=1, metavar="EPOCHS", help="on --val")
     add("--tensorboard", action="store_true", help="also log for TensorBoard")
     add("--output", help="folder of the run (default: runs/PRESET-DATA)")
     add("--dry-run", action="store_true", help="say what it would take, and stop")
@@ -65,36 +69,32 @@ def add_train(commands) -> None:
 def _recipe(arguments: argparse.Namespace, model):
     """The named recipe with what ``--set``, ``--epochs`` and ``--size`` change."""
     from slowfast_edu.checks import check_choice
-    from slowfast_edu.training import RECIPES, Recipe, Schedule
-    from slowfast_edu.training.recipe import paper_epochs
+    from slowfast_edu.training import Recipe, Schedule
+    from slowfast_edu.training.recipe import recipe_for
 
-    check_choice("recipe", arguments.recipe, RECIPES)
-    recipe = RECIPES[arguments.recipe]
-    epochs = arguments.epochs or recipe.schedule.epochs
-    if arguments.recipe == "paper" and not arguments.epochs:
-        epochs = paper_epochs(model)
-        recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
-    recipe = replace(recipe, schedule=recipe.schedule.lasting(epochs))
+    recipe = recipe_for(arguments.recipe, model)
+    if arguments.epochs is not None:
+        recipe = replace(recipe, schedule=recipe.schedule.lasting(arguments.epochs))
     of_schedule = {field.name for field in fields(Schedule)} - {"epochs"}
     of_recipe = {field.name for field in fields(Recipe)} - {"schedule", "augmentation"}
     for setting in arguments.set:
         name, _, text = setting.partition("=")
         check_choice("--set", name, sorted(of_schedule | of_recipe))
-        try:
-            value = ast.literal_eval(text)
-        except (SyntaxError, ValueError):
-            value = text
+        change = {name: _value(text)}
         if name in of_schedule:
-            recipe = replace(recipe, schedule=replace(recipe.schedule, **{name: value}))
-        else:
-            recipe = replace(recipe, **{name: value})
-    scale = arguments.size / 224
-    jitter = {
-        "size": arguments.size,
-        "least": round(256 * scale),
-        "most": round(320 * scale),
-    }
-    return replace(recipe, augmentation=replace(recipe.augmentation, **jitter))
+            change = {"schedule": replace(recipe.schedule, **change)}
+        recipe = replace(recipe, **change)
+    crop, scale = recipe.augmentation, arguments.size / recipe.augmentation.size
+    sides = {"least": round(crop.least * scale), "most": round(crop.most * scale)}
+    return replace(recipe, augmentation=replace(crop, size=arguments.size, **sides))
+
+
+def _value(text: str) -> object:
+    """A number, True, False or None (in any case), or else the word itself."""
+    try:
+        return ast.literal_eval(text.capitalize() if text.isalpha() else text)
+    except (SyntaxError, ValueError):
+        return text
 
 
 def _views(text: str) -> tuple[int, int]:
@@ -165,8 +165,8 @@ def run_train(arguments: argparse.Namespace) -> None:
     """Train, or with ``--dry-run`` say what that would take."""
     import torch
 
+    from slowfast_edu.checkpoints import load_checkpoint
     from slowfast_edu.checks import check_choice
-    from slowfast_edu.cli.dry_run import told
     from slowfast_edu.config import PRESETS
     from slowfast_edu.models import build_model
     from slowfast_edu.training import Execution, training_loader
@@ -176,13 +176,19 @@ def run_train(arguments: argparse.Namespace) -> None:
     config = PRESETS[arguments.preset]
     recipe = _recipe(arguments, config)
     names = ("seed", "precision", "channels_last", "compile", "tensorboard")
-    execution = Execution(**{name: getattr(arguments, name) for name in names})
+    execution = Execution(
+        **{name: getattr(arguments, name) for name in names},
+        save_every_steps=arguments.save_every,
+        evaluate_every_epochs=arguments.evaluate_every,
+    )
     if arguments.data.startswith(FIGURES):
         clips = _figures(arguments, config.clip)
     else:
         clips = _videos(arguments, config.clip, recipe.augmentation)
     torch.manual_seed(arguments.seed)
     model = build_model(config, len(clips.classes))
+    if arguments.init:
+        load_checkpoint(model, arguments.init)
     loader = training_loader(
         clips.train,
         recipe.bn_clips,
@@ -190,16 +196,26 @@ def run_train(arguments: argparse.Namespace) -> None:
         workers=arguments.workers,
         seed=arguments.seed,
     )
-    if arguments.dry_run:
-        print(told(arguments, model, loader, recipe, execution))
-        return
     with process_group():
-        _train(arguments, model, loader, clips, recipe, execution)
+        if arguments.dry_run:
+            _preview(arguments, model, loader, recipe, execution)
+        else:
+            _train(arguments, model, loader, clips, recipe, execution)
+
+
+def _preview(arguments, model, loader, recipe, execution) -> None:
+    from slowfast_edu.cli.dry_run import told
+    from slowfast_edu.training.distributed import rank
+
+    lines = told(arguments, model, loader, recipe, execution)
+    if not rank():
+        print(lines)
 
 
 def _train(arguments, model, loader, clips: Clips, recipe, execution) -> None:
     from slowfast_edu.training import evaluate, evaluation_loader, train_slowfast
     from slowfast_edu.training.distributed import rank
+    from slowfast_edu.training.precision import PRECISIONS
 
     stem = Path(arguments.data.replace(":", "-")).stem
     folder = Path(arguments.output or f"runs/{arguments.preset}-{stem}")
@@ -218,8 +234,12 @@ def _train(arguments, model, loader, clips: Clips, recipe, execution) -> None:
         print(f"{folder}: last.pt, log.csv; {unread} clips could not be read")
     if clips.test is None:
         return
-    tested = evaluate(model, evaluation_loader(clips.test, 1, workers), progress=True)
+    # Thirty views are 755 MB: few of them are to wait in line.
+    test_loader = evaluation_loader(clips.test, 1, min(workers, 2))
+    dtype = PRECISIONS[execution.precision]
+    tested = evaluate(model, test_loader, autocast_dtype=dtype, progress=True)
     if not rank():
         tested.save(folder / "predictions.npz")
+        print(f"{len(tested.names)} clips, the last step's weights:")
         for name, value in tested.summary().items():
             print(f"{name:<20} {value:.4f}")

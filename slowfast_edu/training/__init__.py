@@ -1,7 +1,8 @@
 """Training, on one machine or many. Read: schedule, recipe, batches, step, loop.
 
-Beside them ``evaluation`` with its ``metrics``, ``saving`` and ``log`` (a run's folder),
-``precision`` (bf16 and fp16) and ``distributed`` (``torchrun``).
+Beside them ``evaluation`` with its ``metrics``, ``statistics`` (BN's, before it),
+``saving`` and ``log`` (a run's folder), ``pace``, ``preview`` (what a run will take),
+``precision`` (bf16 and fp16), ``distributed`` (``torchrun``) and ``machine``.
 """
 
 from slowfast_edu.training.batches import training_loader

@@ -5,13 +5,13 @@ statistics). Pass k of a step holds the same clips whether one process runs all 
 many share them, so that both train the same model.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from slowfast_edu.checks import check_count
-from slowfast_edu.data.batches import collate_clips
+from slowfast_edu.checks import check_count, nearest_multiples
+from slowfast_edu.data.batches import Batch, collate_clips
 from slowfast_edu.training.distributed import rank, world_size
 
 
@@ -36,10 +36,9 @@ class ShardedBatches(Sampler[list[int]]):
             check_count(name, value)
         each = clips * world_size()
         if batch % each:
-            near = f"{batch // each * each or each} and {(batch // each + 1) * each}"
             raise ValueError(
                 f"batch={batch} must be a multiple of {each}: {clips} clips a pass times "
-                f"{world_size()} processes; the nearest are {near}"
+                f"{world_size()} processes; the nearest: {nearest_multiples(batch, each)}"
             )
         if batch > length:
             raise ValueError(f"batch={batch} is more than the {length} clips there are")
@@ -101,7 +100,45 @@ def training_loader(
     )
 
 
-def passes_a_step(loader: DataLoader, accumulate: int | None) -> int:
+def check_loader(loader: DataLoader, bn_clips: int) -> None:
+    """Refuse a loader that would train on other clips than one thinks.
+
+    Raises:
+        TypeError: no ``DataLoader``.
+        ValueError: it goes against the recipe, the number of processes, or itself.
+    """
+    if not isinstance(loader, DataLoader):
+        raise TypeError(
+            f"train_loader is a {type(loader).__name__}, must be a DataLoader; see "
+            "training_loader"
+        )
+    if not hasattr(loader.dataset, "__len__"):
+        raise TypeError("the loader's data set has no length; an epoch must have an end")
+    sharded = isinstance(loader.batch_sampler, ShardedBatches)
+    if sharded and loader.batch_sampler.clips != bn_clips:
+        raise ValueError(
+            f"bn_clips={bn_clips} in the recipe, and the loader's passes have "
+            f"{loader.batch_sampler.clips} clips; give both the same number"
+        )
+    if world_size() > 1 and not sharded and not hasattr(loader.sampler, "set_epoch"):
+        raise ValueError(
+            f"each of {world_size()} processes would train on all clips; use "
+            "training_loader, or a DataLoader with a DistributedSampler"
+        )
+    if not sharded and loader.batch_size is None:
+        raise ValueError(
+            "the loader does not say how many clips a batch has; use training_loader, or a "
+            "DataLoader with a batch_size"
+        )
+    if not sharded and loader.batch_size > bn_clips and loader.batch_size % bn_clips:
+        below = loader.batch_size // bn_clips * bn_clips
+        raise ValueError(
+            f"batch_size={loader.batch_size} of the loader cannot be shared out in passes "
+            f"of bn_clips={bn_clips}; the nearest are {below} and {below + bn_clips}"
+        )
+
+
+def batches_a_step(loader: DataLoader, accumulate: int | None) -> int:
     """How many batches of a loader make one step of this process."""
     own = getattr(loader.batch_sampler, "passes", None)
     if own is not None and accumulate not in (None, own):
@@ -112,29 +149,60 @@ def passes_a_step(loader: DataLoader, accumulate: int | None) -> int:
     return own or accumulate or 1
 
 
-def clips_a_pass(loader: DataLoader) -> int:
+def clips_a_batch(loader: DataLoader) -> int:
     """Clips in one batch of a loader."""
     return getattr(loader.batch_sampler, "clips", None) or loader.batch_size
 
 
-def epoch_of(loader: DataLoader, seed: int, epoch: int, done_passes: int) -> Iterable:
+def in_passes(batch: tuple, clips: int) -> list[tuple]:
+    """A loader's batch in passes of at most ``clips``, which BN normalises together."""
+    if len(batch[0]) <= clips:
+        return [batch]
+    names = getattr(batch, "names", list(map(str, range(len(batch[0])))))
+    parts = range(0, len(batch[0]), clips)
+    return [
+        Batch(*(x[i : i + clips] for x in (batch[0], batch[1], names)), []) for i in parts
+    ]
+
+
+def first_passes(loader: DataLoader, epoch: int, count: int) -> DataLoader:
+    """A loader of the passes with which an epoch's steps begin, where one can be made."""
+    if not isinstance(loader.batch_sampler, ShardedBatches):
+        return loader
+    loader.batch_sampler.set_epoch(epoch)
+    chosen = list(loader.batch_sampler)[:: loader.batch_sampler.passes][:count]
+    return DataLoader(
+        loader.dataset,
+        batch_sampler=chosen,
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        generator=torch.Generator(),
+    )
+
+
+def epoch_of(loader: DataLoader, seed: int, epoch: int, done_passes: int) -> Iterator:
     """The loader's batches in an epoch, from a pass on; the same in a rerun.
 
     Whatever draws is seeded: a shuffling loader's own generator or the global one (which
-    making an iterator draws from), samplers and data sets that know of epochs.
+    making an iterator and many a data set draw from), samplers and data sets that know of
+    epochs. With ``training_loader`` the passes done are not read again, so a data set
+    that draws in a worker must do so from (seed, epoch, index), as ``VideoClips`` does.
     """
-    torch.manual_seed(mix(seed, epoch))
+    torch.manual_seed(mix(seed, epoch, rank()))
     for generator in (loader.generator, getattr(loader.sampler, "generator", None)):
         if generator is not None:
-            generator.manual_seed(mix(seed, epoch))
+            generator.manual_seed(mix(seed, epoch, rank()))
     if hasattr(loader.dataset, "set_epoch"):
         loader.dataset.set_epoch(epoch)
-    if isinstance(loader.batch_sampler, ShardedBatches):
-        loader.batch_sampler.set_epoch(epoch, done_passes // loader.batch_sampler.passes)
-        return iter(loader)
     if hasattr(loader.sampler, "set_epoch"):
         loader.sampler.set_epoch(epoch)
+    first = 0
+    if isinstance(loader.batch_sampler, ShardedBatches):
+        loader.batch_sampler.set_epoch(epoch, done_passes // loader.batch_sampler.passes)
+        first = done_passes
     batches = iter(loader)
-    for _ in range(done_passes):
-        next(batches)
-    return batches
+    for number in range(first, len(loader)):
+        torch.manual_seed(mix(seed, epoch, rank(), number))
+        batch = next(batches)
+        if number >= done_passes:
+            yield batch

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from slowfast_edu.files import write_whole
-from slowfast_edu.training.saving import LOG
+from slowfast_edu.training.saving import LOG, writing
 
 
 def write_log(folder: Path, history: list[dict], tensorboard: bool = False) -> None:
@@ -24,7 +24,8 @@ def write_log(folder: Path, history: list[dict], tensorboard: bool = False) -> N
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
-    write_whole(folder / LOG, text.getvalue().encode())
+    with writing(folder / LOG):
+        write_whole(folder / LOG, text.getvalue().encode())
     if tensorboard:
         _write_events(folder / "tensorboard", history[-1])
 
@@ -38,12 +39,14 @@ def _write_events(folder: Path, row: dict) -> None:
                 writer.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
 
 
-def check_tensorboard() -> None:
+def check_tensorboard(folder: Path | None) -> None:
     """Refuse at once, rather than after the first epoch, where TensorBoard is missing.
 
     Raises:
-        ValueError: it is not installed.
+        ValueError: it is not installed, or there is no folder to write to.
     """
+    if folder is None:
+        raise ValueError("tensorboard=True needs a folder to write to; give folder=...")
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:

@@ -1,23 +1,25 @@
 """The training run: epochs of steps, each epoch measured, logged and saved."""
 
-import math
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from fvcore.nn.precise_bn import update_bn_stats
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from slowfast_edu.checkpoints import save_checkpoint
-from slowfast_edu.checks import check_count, check_model
-from slowfast_edu.training.batches import clips_a_pass, epoch_of, passes_a_step
+from slowfast_edu.checks import check_model
+from slowfast_edu.training.batches import (
+    batches_a_step,
+    check_loader,
+    clips_a_batch,
+    epoch_of,
+    in_passes,
+)
 from slowfast_edu.training.distributed import (
-    default_device,
     gather,
     process_group,
     rank,
@@ -25,31 +27,20 @@ from slowfast_edu.training.distributed import (
 )
 from slowfast_edu.training.evaluation import evaluate
 from slowfast_edu.training.log import check_tensorboard, write_log
-from slowfast_edu.training.precision import PRECISIONS, autocast, guard_short_clips
-from slowfast_edu.training.recipe import PYSLOWFAST, Recipe, apply_to_model
-from slowfast_edu.training.saving import BEST, check_folder, load_state, save_state
-from slowfast_edu.training.step import Execution, Stepper
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where a run is: epochs and steps done, and what was counted.
-
-    Attributes:
-        epoch: epochs done.
-        step: steps done of the one that runs.
-        passes: (loss, correct, clips) of each pass of that epoch.
-        history: one dict an epoch.
-        best: highest score on the validation set.
-        problems: clips of that epoch that could not be read.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    passes: list[tuple] = field(default_factory=list)
-    history: list[dict] = field(default_factory=list)
-    best: float = -math.inf
-    problems: int = 0
+from slowfast_edu.training.pace import Pace
+from slowfast_edu.training.precision import PRECISIONS
+from slowfast_edu.training.recipe import PYSLOWFAST, Recipe
+from slowfast_edu.training.saving import (
+    BEST,
+    Progress,
+    check_folder,
+    load_state,
+    means_of,
+    save_state,
+    writing,
+)
+from slowfast_edu.training.statistics import share_statistics
+from slowfast_edu.training.step import Execution, Stepper, check_finite, prepare_model
 
 
 class _Run:
@@ -57,91 +48,119 @@ class _Run:
 
     def __init__(self, model, loader, recipe, execution, folder):
         self.model, self.loader, self.recipe = model, loader, recipe
-        self.execution, self.folder = execution, folder
-        self.passes = passes_a_step(loader, execution.accumulate)
-        self.steps = len(loader) // self.passes  # of one epoch
-        self.batch = clips_a_pass(loader) * self.passes * world_size()
+        self.execution = execution
+        self.folder = None if folder is None else Path(folder)
+        check_loader(loader, recipe.bn_clips)
+        self.batches = batches_a_step(loader, execution.accumulate)
+        self.steps = len(loader) // self.batches  # of one epoch
         if not self.steps:
             raise ValueError(
                 f"the loader gives {len(loader)} batches an epoch, and one step takes "
-                f"{self.passes}; give more clips or accumulate less"
+                f"{self.batches}; give more clips or accumulate less"
             )
-        self.stepper = Stepper(model, recipe, execution, self.passes)
+        each = clips_a_batch(loader)
+        self.batch = each * self.batches * world_size()
+        self.clips = min(each, recipe.bn_clips)
+        passes = self.batches * each // self.clips
+        self.stepper = Stepper(model, recipe, execution, passes, self.clips)
         self.progress = Progress()
         if execution.tensorboard:
-            check_tensorboard()
+            check_tensorboard(self.folder)
         if folder is not None:
-            check_folder(folder)
+            check_folder(self.folder)
             self._resume()
 
     def _told(self) -> dict[str, str]:
-        """What decides the weights; a run goes on only with the same."""
+        """What a run goes on with only if it is the same: what else decides the weights.
+
+        Precision and machine may change on the way; clips and their transform are
+        the caller's.
+        """
         told = {name: getattr(self.recipe, name) for name in self.recipe.__slots__}
         told |= {"model": self.model.config, "batch": self.batch}
         told |= {"clips": len(self.loader.dataset), "seed": self.execution.seed}
+        told["clips of a pass"] = self.clips
+        told["seed of the loader"] = getattr(self.loader.batch_sampler, "seed", None)
+        told["weights"] = sum(weight.numel() for weight in self.model.parameters())
         return {name: repr(value) for name, value in told.items()}
 
     def _resume(self) -> None:
-        state = load_state(self.folder, self._told())
+        state = [None if rank() else load_state(self.folder, self._told())]
+        if world_size() > 1:  # rank 0 alone may see the disk
+            dist.broadcast_object_list(state)
+        (state,) = state
         if state is None:
+            self.save()  # so that a rerun begins with the same weights
             return
         self.model.load_state_dict(state["model"])
         self.stepper.optimizer.load_state_dict(state["optimizer"])
-        self.stepper.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty if it was saved in another precision
+            self.stepper.scaler.load_state_dict(state["scaler"])
         self.progress = Progress(**state["progress"])
         if rank():  # rank 0 goes on with what all ranks had counted
             self.progress.passes, self.progress.problems = [], 0
+        elif self.progress.history:  # it may have been stopped just before it wrote these
+            write_log(self.folder, self.progress.history)
 
     def save(self) -> None:
         """Write all that is needed to go on; on rank 0, with what all ranks counted."""
+        self.check_finite()
         passes, unread = self._counted()
         if self.folder is None or rank():
             return
-        place = {name: getattr(self.progress, name) for name in self.progress.__slots__}
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.stepper.optimizer.state_dict(),
             "scaler": self.stepper.scaler.state_dict(),
-            "progress": place | {"passes": passes, "problems": unread},
+            "progress": asdict(self.progress) | {"passes": passes, "problems": unread},
             "told": self._told(),
         }
         save_state(self.folder, state)
+
+    def check_finite(self) -> None:
+        """Stop if the last step, or the statistics since, spoilt the model."""
+        check_finite(self.model, self.progress.epoch * self.steps + self.progress.step - 1)
 
     def train_epoch(self, bar) -> dict[str, float]:
         """All steps of an epoch that are not done yet; returns the epoch's row."""
         here, model = self.progress, self.model
         model.train()
         batches = epoch_of(
-            self.loader, self.execution.seed, here.epoch, here.step * self.passes
+            self.loader, self.execution.seed, here.epoch, here.step * self.batches
         )
-        seconds = {"data_seconds": 0.0, "compute_seconds": 0.0}
-        first = here.step
+        pace = Pace(self.batch)
         while here.step < self.steps:
-            started = time.perf_counter()
-            taken = [next(batches) for _ in range(self.passes)]
-            loaded = time.perf_counter()
-            rate = self.rate()
-            number = here.epoch * self.steps + here.step
-            here.passes += self.stepper(taken, number, rate)
+            rate, number = self.rate(), here.epoch * self.steps + here.step
+            with pace.step():
+                here.passes += self.stepper(self._passes(batches, pace), number, rate)
             here.step += 1
-            here.problems += sum(len(getattr(batch, "problems", ())) for batch in taken)
-            seconds["data_seconds"] += loaded - started
-            seconds["compute_seconds"] += time.perf_counter() - loaded
-            clips_a_second = (here.step - first) * self.batch / sum(seconds.values())
-            waiting = seconds["data_seconds"] / sum(seconds.values())
-            loss, correct = _means(here.passes[-50 * self.passes :])
+            loss, correct = means_of(here.passes[-50 * self.stepper.passes :])
             bar.set_postfix_str(
-                f"loss {loss:.3f}, top-1 {correct:.1%}, rate {rate:.3g}, "
-                f"{clips_a_second:.1f} clips/s, {waiting:.0%} waiting for data",
+                f"loss {loss:.3f}, top-1 {correct:.1%}, rate {rate:.3g}, {pace}",
                 refresh=False,
             )
             bar.update()
             if here.step % self.execution.save_every_steps == 0 and here.step < self.steps:
                 self.save()
         passes, unread = self._counted()
-        loss, correct = _means(passes)
+        if not any(clips for _, _, clips in passes):
+            raise ValueError(
+                f"none of {unread} clips could be read; load with bad='raise' to see why"
+            )
+        loss, correct = means_of(passes)
+        rate = self.rate(step=self.steps - 1)
         row = {"rate": rate, "train_loss": loss, "train_top1": correct, "unread": unread}
-        return row | {"clips_per_second": clips_a_second} | seconds
+        return row | pace.row()
+
+    def _passes(self, batches: Iterator, pace: Pace) -> Iterator[tuple[tuple, bool]]:
+        """One step's passes, each with whether it is the last; read one by one."""
+        for number in range(self.batches):
+            with pace.waiting():
+                batch = next(batches)
+            self.progress.problems += len(getattr(batch, "problems", ()))
+            passes = in_passes(batch, self.clips)
+            for place, one in enumerate(passes):
+                yield one, number == self.batches - 1 and place == len(passes) - 1
 
     def _counted(self) -> tuple[list, int]:
         """(passes of all ranks in this epoch, clips that none could read)."""
@@ -149,46 +168,34 @@ class _Run:
         passes = [one for own, _ in shares for one in own]
         return passes, sum(unread for _, unread in shares)
 
-    def rate(self) -> float:
-        """The learning rate of the step that comes."""
-        epoch = self.progress.epoch + self.progress.step / self.steps
+    def rate(self, step: int | None = None) -> float:
+        """The learning rate of a step of this epoch, by default the one that comes."""
+        step = self.progress.step if step is None else step
+        epoch = self.progress.epoch + step / self.steps
         return self.recipe.schedule.rate(epoch, self.batch)
-
-    def share_statistics(self) -> None:
-        """BN's statistics for evaluation: precise if asked for, and rank 0's for all."""
-        passes = min(self.recipe.precise_bn_batches, len(self.loader))
-        if passes:
-            precision, device = self.execution.precision, self.stepper.device
-            with torch.no_grad(), autocast(precision, device):
-                update_bn_stats(self.model, self._clips_again(), passes)
-        if world_size() > 1:
-            for buffer in self.model.buffers():
-                dist.broadcast(buffer, src=0)
-
-    def _clips_again(self) -> Iterator[torch.Tensor]:
-        """The epoch's clips from its beginning, round and round."""
-        while True:
-            here = self.progress
-            for batch in epoch_of(self.loader, self.execution.seed, here.epoch, 0):
-                if len(batch[0]):
-                    yield self.stepper.prepare(batch[0])
 
     def finish_epoch(self, row: dict[str, float], val_loader: DataLoader | None) -> None:
         """Evaluate if it is time, keep the best weights, save, log."""
         here, folder = self.progress, self.folder
         last = here.epoch + 1 == self.recipe.schedule.epochs
-        due = last or (here.epoch + 1) % self.execution.evaluate_every_epochs == 0
+        due = (here.epoch + 1) % self.execution.evaluate_every_epochs == 0
+        due = last or (due and val_loader is not None)
         if due:
-            self.share_statistics()
+            self.save()  # what follows may take long, or fail
+            share_statistics(self.stepper, self.loader, here.epoch, self.steps)
+            self.check_finite()
         if due and val_loader is not None:
             dtype = PRECISIONS[self.execution.precision]
-            found = evaluate(self.model, val_loader, autocast_dtype=dtype).summary()
+            found = evaluate(
+                self.model, val_loader, device=self.stepper.device, autocast_dtype=dtype
+            ).summary()
             row |= {f"val_{name}": value for name, value in found.items()}
             score = next(iter(found.values()))  # top-1, or mAP
             if score > here.best:
                 here.best = score
                 if folder is not None and not rank():
-                    save_checkpoint(self.model, folder / BEST)
+                    with writing(folder / BEST):
+                        save_checkpoint(self.model, folder / BEST)
         here.history.append({"epoch": here.epoch + 1} | row)
         here.epoch, here.step, here.passes, here.problems = here.epoch + 1, 0, [], 0
         self.save()
@@ -196,17 +203,10 @@ class _Run:
             write_log(folder, here.history, self.execution.tensorboard)
 
 
-def _means(passes: list[tuple]) -> tuple[float, float]:
-    """(loss, top-1) over the clips of passes, the same in whatever order they come."""
-    clips = sum(count for _, _, count in passes)
-    loss = math.fsum(loss * count for loss, _, count in passes)
-    return loss / max(1, clips), sum(correct for _, correct, _ in passes) / max(1, clips)
-
-
 def train_slowfast(
     model: nn.Module,
     train_loader: DataLoader,
-    epochs: int = 196,
+    epochs: int | None = None,
     *,
     recipe: Recipe = PYSLOWFAST,
     execution: Execution = Execution(),
@@ -220,7 +220,8 @@ def train_slowfast(
         model: of this library; ends in eval mode, with the last step's weights.
         train_loader: gives ``Batch`` or (clips, labels); clips (B, 3, alpha * T, H, W),
             bytes or normalised. ``training_loader`` makes one for any number of processes.
-        epochs: fewer than the recipe's shorten its warm-up in proportion (34 / 196).
+        epochs: the recipe's by default, 196. Fewer shorten its warm-up in proportion
+            (34 / 196).
         recipe: what is done.
         execution: how it is computed.
         val_loader: see ``evaluation_loader``; the best weights are those best on it.
@@ -237,17 +238,12 @@ def train_slowfast(
         TrainingStopped: the loss is not finite; says at which step and why.
     """
     check_model(model)
-    check_count("epochs", epochs)
-    recipe = replace(recipe, schedule=recipe.schedule.lasting(epochs))
+    if epochs is not None:
+        recipe = replace(recipe, schedule=recipe.schedule.lasting(epochs))
     with process_group():
-        device = default_device()
         torch.manual_seed(execution.seed)
-        apply_to_model(recipe, model)
-        layout = torch.channels_last_3d if execution.channels_last else None
-        model.to(device, memory_format=layout or torch.preserve_format)
-        if execution.precision == "bf16" and device.type == "cpu":
-            guard_short_clips(model)
-        run = _Run(model, train_loader, recipe, execution, folder and Path(folder))
+        prepare_model(model, recipe, execution)
+        run = _Run(model, train_loader, recipe, execution, folder)
         _go_through(run, val_loader, on_epoch)
         return run.progress.history
 

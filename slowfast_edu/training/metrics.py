@@ -184,9 +184,8 @@ def wilson_interval(correct: int, total: int, z: float = 1.96) -> tuple[float, f
     wrong, spread = total - correct, z * z
     centre = correct + spread / 2
     half = z * math.sqrt(correct * wrong / total + spread / 4)
-    low = (centre - half) / (total + spread) if correct else 0.0
-    high = (centre + half) / (total + spread) if wrong else 1.0
-    return low, high
+    high = (centre + half) / (total + spread) if wrong else 1.0  # but for rounding
+    return (centre - half) / (total + spread), high
 
 
 def _scores(probabilities: ArrayLike) -> np.ndarray:

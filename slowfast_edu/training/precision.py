@@ -15,27 +15,31 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager:
     return torch.autocast(device.type, dtype) if dtype else nullcontext()
 
 
-class PaddedInTime(nn.Conv3d):
-    """A convolution that pads time beforehand where a clip is shorter than its kernel.
+class PaddedBefore(nn.Conv3d):
+    """A convolution that pads first, on its own, where the clip is less than its kernel.
 
     The result is the same. On the CPU torch 2.13 gives wrong gradients, even NaN, for the
-    bf16 weights of a temporal convolution of stride 1 with 1 < T < kernel when it pads
-    itself. Seen on one type of CPU.
+    bf16 weights of most such convolutions when it pads itself: of temporal ones with
+    1 < T < kernel, and of 3x3 ones with stride 2 over one pixel. It also writes where it
+    must not, and the process may die. Seen on CPUs with AVX-512.
     """
 
     def _conv_forward(self, clip: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        frames, (in_time, *in_space) = clip.shape[2], self.padding
-        if not 1 < frames < self.kernel_size[0] or self.stride[0] != 1:
-            return super()._conv_forward(clip, weight, bias)
-        clip = F.pad(clip, (0, 0, 0, 0, in_time, in_time))
-        padding = (0, *in_space)
-        return F.conv3d(
-            clip, weight, bias, self.stride, padding, self.dilation, self.groups
-        )
+        before, within = [], []
+        for side, kernel, padding in zip(
+            clip.shape[2:], self.kernel_size, self.padding, strict=True
+        ):
+            before.append(padding if side < kernel else 0)
+            within.append(padding - before[-1])
+        if any(before):
+            in_time, in_height, in_width = before
+            sides = (in_width, in_width, in_height, in_height, in_time, in_time)
+            clip = F.pad(clip, sides)
+        return F.conv3d(clip, weight, bias, self.stride, within, self.dilation, self.groups)
 
 
 def guard_short_clips(model: nn.Module) -> None:
-    """Make every temporal convolution of a model safe for bf16; see ``PaddedInTime``."""
+    """Make every convolution of a model safe for bf16; see ``PaddedBefore``."""
     for module in model.modules():
-        if type(module) is nn.Conv3d and module.kernel_size[0] > 1:
-            module.__class__ = PaddedInTime
+        if type(module) is nn.Conv3d:
+            module.__class__ = PaddedBefore

@@ -1,20 +1,20 @@
 """What a training run will take, from a few timed passes: ``train --dry-run``."""
 
-import resource
+import math
 import sys
 import time
+from itertools import islice
 from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from slowfast_edu.data.batches import collate_clips
-from slowfast_edu.training.batches import clips_a_pass, passes_a_step
+from slowfast_edu.data.batches import Problem, collate_clips
+from slowfast_edu.training.batches import batches_a_step, clips_a_batch
 from slowfast_edu.training.distributed import default_device
-from slowfast_edu.training.precision import guard_short_clips
-from slowfast_edu.training.recipe import Recipe, apply_to_model
-from slowfast_edu.training.step import Execution, Stepper
+from slowfast_edu.training.recipe import Recipe
+from slowfast_edu.training.step import Execution, Stepper, prepare_model
 
 TIMED_CLIPS = (2, 4)  # of a pass; a whole one may not fit where only a preview is wanted
 
@@ -27,6 +27,7 @@ class Preview(NamedTuple):
         passes: forward and backward passes of a step, one after another.
         step_seconds: computing one step.
         load_seconds: reading or rendering the clips of one step, shared among workers.
+        workers: processes that load while this one computes.
         memory_bytes: the most that is held at once, on the GPU or of the process.
     """
 
@@ -34,17 +35,23 @@ class Preview(NamedTuple):
     passes: int
     step_seconds: float
     load_seconds: float
+    workers: int
     memory_bytes: float
 
     @property
     def epoch_seconds(self) -> float:
-        """Time of an epoch: loading overlaps with computing, so the slower one counts."""
-        return self.steps * max(self.step_seconds, self.load_seconds)
+        """Time of an epoch's training: with workers the slower of the two counts."""
+        both = self.step_seconds, self.load_seconds
+        return self.steps * (max(both) if self.workers else sum(both))
 
 
 def _peak_bytes(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return math.nan
+    import resource  # Unix only
+
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -62,33 +69,41 @@ def preview(
         recipe: what would be done.
         execution: how.
     """
-    device, clips = default_device(), clips_a_pass(loader)
-    apply_to_model(recipe, model)
-    layout = torch.channels_last_3d if execution.channels_last else torch.preserve_format
-    model.to(device, memory_format=layout).train()
-    if execution.precision == "bf16" and device.type == "cpu":
-        guard_short_clips(model)
+    device = torch.device(execution.device or default_device())
+    clips = clips_a_batch(loader)
+    prepare_model(model, recipe, execution)
+    model.train()
     counts = sorted({min(count, clips) for count in TIMED_CLIPS})
     started = time.perf_counter()
-    samples = [loader.dataset[index % len(loader.dataset)] for index in range(counts[-1])]
+    samples = _readable(loader.dataset, counts[-1])
     load_seconds = (time.perf_counter() - started) / len(samples)
     stepper = Stepper(model, recipe, execution, passes=1)
     points = []
     for count in counts:
         batch = collate_clips(samples[:count])
-        stepper([batch], step=0, rate=0.0)  # the first one also allocates
+        stepper([(batch, True)], step=0, rate=0.0)  # the first one also allocates
         started = time.perf_counter()
-        stepper([batch], step=0, rate=0.0)
+        stepper([(batch, True)], step=0, rate=0.0)
         points.append((count, time.perf_counter() - started, _peak_bytes(device)))
     seconds, memory = (_line(points, column, clips) for column in (1, 2))
-    passes = passes_a_step(loader, execution.accumulate)
+    passes = batches_a_step(loader, execution.accumulate)
     return Preview(
         steps=len(loader) // passes,
         passes=passes,
         step_seconds=seconds * passes,
         load_seconds=load_seconds * clips * passes / max(1, loader.num_workers),
+        workers=loader.num_workers,
         memory_bytes=memory,
     )
+
+
+def _readable(dataset, count: int) -> list:
+    """The first samples that can be read, of four times as many."""
+    tried = (dataset[index % len(dataset)] for index in range(4 * count))
+    samples = list(islice((s for s in tried if not isinstance(s, Problem)), count))
+    if len(samples) < count:
+        raise ValueError(f"of the first {4 * count} clips fewer than {count} can be read")
+    return samples
 
 
 def _line(points: list[tuple], column: int, clips: int) -> float:

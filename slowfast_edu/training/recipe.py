@@ -1,6 +1,7 @@
 """What a training run does, as data: the two named recipes and all their ingredients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 from types import MappingProxyType
 
 from torch import nn
@@ -34,7 +35,7 @@ class Recipe:
         precise_bn_batches: passes over which BN's statistics are averaged anew before each
             evaluation; 0 takes the running ones.
         clip_grad_norm: largest norm of all gradients together, or None.
-        augmentation: size jitter, crop and flip.
+        augmentation: size jitter, crop and flip: the ``transform`` of the data set.
 
     Raises:
         ValueError: a value out of range.
@@ -62,9 +63,12 @@ class Recipe:
         check_count("precise_bn_batches", self.precise_bn_batches, 0)
         if self.clip_grad_norm is not None:
             check_positive("clip_grad_norm", self.clip_grad_norm)
+        for name in ("nesterov", "zero_last_bn"):
+            check_choice(name, getattr(self, name), (True, False))
         for name in ("momentum", "weight_decay", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)!r} must lie in [0, 1)")
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 <= value < 1:
+                raise ValueError(f"{name}={value!r} must be a number in [0, 1)")
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov=True needs a momentum above 0, such as 0.9")
 
@@ -90,9 +94,24 @@ RECIPES = MappingProxyType({"paper": PAPER, "pyslowfast": PYSLOWFAST})
 """By name. The paper is silent on which weights decay: "all" is SGD's plain form."""
 
 
-def paper_epochs(config: ModelConfig) -> int:
-    """How long the paper trains: 256 epochs where T <= 4, else 196 (appendix)."""
-    return 256 if config.clip.T <= 4 else 196
+def recipe_for(name: str, config: ModelConfig) -> Recipe:
+    """A named recipe as it is stated for a model.
+
+    The paper trains for 256 epochs where T <= 4, and scales R101's clips up to 340 pixels
+    (appendix). It begins 16x8 with the weights of 8x8, and for half the epochs, which is
+    left to the caller. Which frames a clip has is the model's ``frame_rule``, not the
+    recipe's.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    check_choice("recipe", name, RECIPES)
+    recipe = RECIPES[name]
+    if name == "paper" and config.clip.T <= 4:
+        recipe = replace(recipe, schedule=recipe.schedule.lasting(256))
+    if name == "paper" and getattr(config, "depth", 50) == 101:
+        recipe = replace(recipe, augmentation=replace(recipe.augmentation, most=340))
+    return recipe
 
 
 def is_fresh(model: nn.Module) -> bool:

@@ -67,7 +67,7 @@ class Schedule:
             line from ``warmup_rate`` to that cosine's value where warm-up ends.
 
         >>> [round(Schedule().rate(epoch, batch=64), 8) for epoch in (0, 34, 195)]
-        [0.01, 0.09283679, 6.42e-06]
+        [0.01, 0.09275714, 6.42e-06]
         """
         scale = batch / self.base_batch
         if epoch >= self.warmup_epochs:
@@ -79,7 +79,7 @@ class Schedule:
         return self.base_rate * 0.5 * (math.cos(math.pi * epoch / self.epochs) + 1)
 
     def lasting(self, epochs: int) -> "Schedule":
-        """The same curve over another number of epochs; warm-up keeps its share."""
+        """The same over another number of epochs; with fewer, warm-up keeps its share."""
         check_count("epochs", epochs)
-        warmup = self.warmup_epochs * epochs / self.epochs
+        warmup = self.warmup_epochs * min(1, epochs / self.epochs)
         return replace(self, epochs=epochs, warmup_epochs=warmup)

@@ -1,6 +1,7 @@
 """One step of training: forward and backward passes, and what the optimiser does."""
 
 import math
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -13,9 +14,11 @@ from slowfast_edu.checks import check_choice, check_count
 from slowfast_edu.data.transforms import normalize
 from slowfast_edu.models import example_clip
 from slowfast_edu.training.batches import mix
-from slowfast_edu.training.distributed import rank, world_size
-from slowfast_edu.training.precision import PRECISIONS, autocast
-from slowfast_edu.training.recipe import Recipe, parameter_groups
+from slowfast_edu.training.distributed import default_device, rank, world_size
+from slowfast_edu.training.precision import PRECISIONS, autocast, guard_short_clips
+from slowfast_edu.training.recipe import Recipe, apply_to_model, parameter_groups
+
+LESS = "try a lower rate, a longer warm-up or clip_grad_norm"
 
 
 class TrainingStopped(FloatingPointError):
@@ -27,7 +30,9 @@ class Execution:
     """How a recipe is computed: what changes time and memory, and rounding at most.
 
     Attributes:
-        seed: of first weights, order and dropout.
+        device: where to compute; a GPU if there is one by default.
+        seed: of dropout, of the order of a plain shuffling loader, and of first weights
+            that the recipe draws (initialization="torch").
         precision: "float32", or mixed with "bf16" or "fp16" (whose loss is scaled).
         channels_last: keep channels innermost in memory, which wide layers are faster with.
         compile: ``torch.compile`` the model: a minute or more before the first step.
@@ -42,6 +47,7 @@ class Execution:
         ValueError: a value out of range.
     """
 
+    device: str | None = None
     seed: int = 0
     precision: str = "float32"
     channels_last: bool = False
@@ -68,12 +74,12 @@ def loss_of(scores: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(scores.float(), labels)
 
 
-def correct_of(scores: Tensor, labels: Tensor) -> int:
-    """Clips whose highest score is a right one."""
+def correct_of(scores: Tensor, labels: Tensor) -> Tensor:
+    """How many clips have a right label as their highest score: a number, ()."""
     best = scores.argmax(dim=1)
     if labels.is_floating_point():
-        return int(labels.gather(1, best[:, None]).sum())
-    return int((best == labels).sum())
+        return labels.gather(1, best[:, None]).sum()
+    return (best == labels).sum()
 
 
 @contextmanager
@@ -89,8 +95,20 @@ def _without_running_statistics(model: nn.Module):
             norm.track_running_stats = True
 
 
+def prepare_model(model: nn.Module, recipe: Recipe, execution: Execution) -> None:
+    """What a model needs before its first step: dropout, first weights, place, layout."""
+    device = torch.device(execution.device or default_device())
+    apply_to_model(recipe, model)
+    layout = torch.channels_last_3d if execution.channels_last else torch.preserve_format
+    model.to(device, memory_format=layout)
+    if execution.precision == "bf16" and device.type == "cpu":
+        guard_short_clips(model)
+
+
 class Stepper:
     """One optimiser step on the clips of several passes and processes.
+
+    Every clip counts alike: a pass that is short of clips counts for less.
 
     BN's running statistics are those of the first pass of rank 0, whatever the number of
     passes and processes; in training they are not used. Dropout is drawn from (seed,
@@ -98,8 +116,25 @@ class Stepper:
     passes are equal bit for bit.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, execution: Execution, passes: int):
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        execution: Execution,
+        passes: int = 1,
+        clips: int | None = None,
+    ):
+        """Set up the optimiser, and what exchanges gradients.
+
+        Args:
+            model: of this library, on its device.
+            recipe: what is done.
+            execution: how.
+            passes: of a step on this process.
+            clips: of a whole pass; the recipe's ``bn_clips`` by default.
+        """
         self.model, self.recipe, self.execution = model, recipe, execution
+        self.clips = clips or recipe.bn_clips
         self.passes, self.device = passes, next(model.parameters()).device
         self.optimizer = torch.optim.SGD(
             parameter_groups(recipe, model),
@@ -109,14 +144,22 @@ class Stepper:
         )
         scaled = execution.precision == "fp16"
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
-        network = torch.compile(model) if execution.compile else model
-        self.network = network
+        self.exchange = None
         if world_size() > 1:
             ids = [self.device.index] if self.device.type == "cuda" else None
-            self.network = DistributedDataParallel(network, ids, broadcast_buffers=False)
+            self.exchange = DistributedDataParallel(model, ids, forward_sync_buffers=False)
+        network = model if self.exchange is None else self.exchange
+        self.network = torch.compile(network) if execution.compile else network
 
-    def __call__(self, batches: list, step: int, rate: float) -> list[tuple]:
+    def __call__(
+        self, passes: Iterable[tuple[tuple, bool]], step: int, rate: float
+    ) -> list[tuple]:
         """Learn from one step's passes.
+
+        Args:
+            passes: (a batch, whether it is the step's last) of each pass.
+            step: its number, which dropout is drawn from.
+            rate: the learning rate.
 
         Returns:
             (loss, correct clips, clips) of each pass of this process.
@@ -127,17 +170,20 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        results = []
-        for number, batch in enumerate(batches):
-            torch.manual_seed(
-                mix(self.execution.seed, step, rank() * self.passes + number, 1)
-            )
-            with self._context(number):
-                loss, result = self._forward(batch)
-                self.scaler.scale(loss / self.passes).backward()
-            if not math.isfinite(result[0]):
-                raise TrainingStopped(_why_not_finite(self.model, batch, step, rate))
-            results.append(result)
+        results, finite = [], []
+        for number, (batch, last) in enumerate(passes):
+            place = rank() * self.passes + number
+            torch.manual_seed(mix(self.execution.seed, step, place, 1))
+            with self._context(number, last):
+                loss, correct = self._forward(batch)
+                share = len(batch[0]) / self.clips / self.passes
+                self.scaler.scale(share * loss).backward()
+            results.append((loss.detach(), correct, len(batch[0])))
+            finite.append(_finite_clips(batch))
+        # One look at the device a step: each would wait for all that it has to do.
+        results = [(float(loss), int(correct), count) for loss, correct, count in results]
+        if not all(math.isfinite(loss) for loss, _, _ in results):
+            raise TrainingStopped(_why_not_finite(self.model, finite, step, rate))
         if self.recipe.clip_grad_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_grad_norm)
@@ -146,23 +192,24 @@ class Stepper:
         return results
 
     @contextmanager
-    def _context(self, number: int):
+    def _context(self, number: int, last: bool):
         """Processes exchange gradients in the last pass only; BN counts the first."""
-        several = isinstance(self.network, DistributedDataParallel)
-        wait = several and number < self.passes - 1
-        alone: AbstractContextManager = self.network.no_sync() if wait else nullcontext()
+        wait = self.exchange is not None and not last
+        alone: AbstractContextManager = self.exchange.no_sync() if wait else nullcontext()
         keep = _without_running_statistics(self.model) if number else nullcontext()
         with alone, keep:
             yield
 
-    def _forward(self, batch) -> tuple[Tensor, tuple]:
+    def _forward(self, batch) -> tuple[Tensor, Tensor]:
+        """(loss, how many clips are right) of a pass."""
         if not len(batch[0]):
             return self._nothing()
         clips, labels = self.prepare(batch[0]), batch[1].to(self.device, non_blocking=True)
         with autocast(self.execution.precision, self.device):
             scores = self.network(clips)
-        loss = loss_of(scores, labels)
-        return loss, (float(loss.detach()), correct_of(scores, labels), len(clips))
+        _check_labels(batch, scores.shape[1])
+        labels = labels if labels.is_floating_point() else labels.long()
+        return loss_of(scores, labels), correct_of(scores.detach(), labels)
 
     def prepare(self, clips: Tensor) -> Tensor:
         """Clips as the model takes them: on its device, normalised, in its layout."""
@@ -173,28 +220,60 @@ class Stepper:
             clips = clips.contiguous(memory_format=torch.channels_last_3d)
         return clips
 
-    def _nothing(self) -> tuple[Tensor, tuple]:
+    def _nothing(self) -> tuple[Tensor, Tensor]:
         """A pass whose files were all bad adds nothing; other processes wait for that."""
         clip = example_clip(self.model.config, self.recipe.augmentation.size, self.device)
         with _without_running_statistics(self.model):
             scores = self.network(torch.cat([clip, clip]))
-        return 0 * scores.sum(), (0.0, 0, 0)
+        return 0 * scores.sum(), torch.zeros(())
 
 
-def _why_not_finite(model: nn.Module, batch, step: int, rate: float) -> str:
+def _check_labels(batch, classes: int) -> None:
+    """Refuse labels that the model has no scores for; a GPU would only abort."""
+    labels, clips = batch[1], len(batch[0])
+    wanted = (clips, classes) if labels.is_floating_point() else (clips,)
+    if tuple(labels.shape) != wanted:
+        raise ValueError(
+            f"labels of shape {tuple(labels.shape)} for {clips} clips and {classes} "
+            f"classes; must be {wanted}"
+        )
+    if labels.is_floating_point() or (labels.min() >= 0 and labels.max() < classes):
+        return
+    raise ValueError(
+        f"labels {int(labels.min())} to {int(labels.max())} were given, and the model has "
+        f"{classes} classes: 0 to {classes - 1}"
+    )
+
+
+def check_finite(model: nn.Module, step: int) -> None:
+    """Refuse to measure or save a model that a step has spoilt.
+
+    Raises:
+        TrainingStopped: a weight or a statistic of BN that is not finite; names it.
+    """
+    for name, values in model.state_dict().items():
+        if not values.isfinite().all():
+            raise TrainingStopped(f"{name} is not finite after step {step}; {LESS}")
+
+
+def _finite_clips(batch) -> dict[str, bool]:
+    """{name: whether the clip is finite}, of clips that are not bytes."""
+    if not batch[0].is_floating_point():
+        return {}
+    names = getattr(batch, "names", range(len(batch[0])))
+    finite = batch[0].flatten(1).isfinite().all(dim=1).tolist()
+    return dict(zip(names, finite, strict=True))
+
+
+def _why_not_finite(model: nn.Module, finite: list[dict], step: int, rate: float) -> str:
     """One line: at which step, and whether clips, weights or the step before did it."""
     where = f"the loss is not finite at step {step} (rate {rate:.3g})"
-    for name, clip in zip(
-        getattr(batch, "names", range(len(batch[0]))), batch[0], strict=True
-    ):
-        if clip.is_floating_point() and not clip.isfinite().all():
+    for name, is_finite in (clip for clips in finite for clip in clips.items()):
+        if not is_finite:
             return f"{where}: clip {name} holds numbers that are not finite"
     for name, parameter in model.named_parameters():
         if not parameter.isfinite().all():
-            return (
-                f"{where}: {name} is not finite since the step before; try a lower rate, a "
-                "longer warm-up or clip_grad_norm"
-            )
+            return f"{where}: {name} is not finite since the step before; {LESS}"
     return (
         f"{where}: clips and weights are finite, the scores overflow; try a lower rate, or "
         "precision='float32'"

@@ -31,7 +31,7 @@ class Claim(NamedTuple):
     Attributes:
         claim: in a few words.
         kind: "mechanism" (a task of ours built so that the answer is known beforehand) or
-            "trend" (the paper measured it).
+            "trend" (the paper measured it, or its recipe prescribes it).
         task: of Moving Figures.
         models: {name of a run: what the paper has, top-1 in percent, or ""}.
         metric: "top1", or "top1_views" of several clips a video.

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from slowfast_edu.claims.runs import RUNS, Data, Run
+from slowfast_edu.claims.runs import Data, Run
 from slowfast_edu.config import ClipConfig
 from slowfast_edu.data.batches import Preloaded
 from slowfast_edu.data.figures import FigureViews, MovingFigures
@@ -26,6 +27,7 @@ from slowfast_edu.training import (
     training_loader,
 )
 from slowfast_edu.training.machine import machine
+from slowfast_edu.training.saving import check_folder
 
 CURVE = ("epoch", "train_loss", "train_top1", "val_top1")
 
@@ -67,7 +69,7 @@ def execute(run: Run, seed: int) -> dict:
         training_loader(train, run.recipe.bn_clips, batch, seed=seed),
         epochs,
         recipe=run.recipe,
-        execution=Execution(seed=seed, progress=False),
+        execution=Execution(device="cpu", seed=seed, progress=False),
         val_loader=evaluation_loader(val, 60),
     )
     seconds = time.process_time() - started
@@ -80,13 +82,15 @@ def execute(run: Run, seed: int) -> dict:
         "recipe": repr(run.recipe),
         "epochs": epochs,
         "curve": [{name: row[name] for name in CURVE} for row in history],
-        "top1": evaluate(model, evaluation_loader(test, 100)).summary()["top1"],
+        "top1": evaluate(model, evaluation_loader(test, 100), device="cpu").summary()[
+            "top1"
+        ],
         "cpu_seconds": round(seconds, 1),
         "machine": machine(),
     }
     if data.views > 1:
         views = evaluation_loader(_rendered_views(data, clip), 25)
-        record["top1_views"] = evaluate(model, views).summary()["top1"]
+        record["top1_views"] = evaluate(model, views, device="cpu").summary()["top1"]
     return record
 
 
@@ -95,28 +99,28 @@ def _file(folder: Path, run: Run, seed: int) -> Path:
 
 
 def _kept(folder: Path, run: Run, seed: int) -> dict | None:
-    """The record of a run that is done, if it was made with what it is made with now."""
-    path = _file(folder, run, seed)
-    if not path.exists():
+    """The record of a run that was made with these settings on this kind of machine."""
+    try:
+        record = json.loads(_file(folder, run, seed).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # not there, or damaged
         return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    same = record["config"] == repr(run.model) and record["recipe"] == repr(run.recipe)
-    return record if same and record["data"] == repr(run.data) else None
+    made_with = {"config": run.model, "data": run.data, "recipe": run.recipe}
+    same = all(record[name] == repr(value) for name, value in made_with.items())
+    return record if same and record["machine"] == machine() else None
 
 
-def _work(name: tuple[str, str], seed: int, folder: Path) -> None:
-    run = RUNS[name]
+def _work(run: Run, seed: int, folder: Path) -> None:
     record = execute(run, seed)
     write_whole(_file(folder, run, seed), json.dumps(record).encode())
 
 
 def run_all(
-    names: list[tuple[str, str]], seeds: range, folder: Path, processes: int | None = None
+    runs: Sequence[Run], seeds: range, folder: Path, processes: int | None = None
 ) -> list[dict]:
     """Train what is not in the folder yet, and return the records of all.
 
     Args:
-        names: keys of ``RUNS``.
+        runs: what to train.
         seeds: of each.
         folder: where a file a run is kept; the same call again goes on.
         processes: how many at once; as many as there are cores by default.
@@ -124,9 +128,9 @@ def run_all(
     Raises:
         OSError: the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(name, seed) for seed in seeds for name in names]
-    missing = [job for job in jobs if _kept(folder, RUNS[job[0]], job[1]) is None]
+    check_folder(folder)
+    jobs = [(run, seed) for seed in seeds for run in runs]
+    missing = [job for job in jobs if _kept(folder, *job) is None]
     context = multiprocessing.get_context("spawn")
     with (
         tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="run") as bar,
@@ -140,4 +144,4 @@ def run_all(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [_kept(folder, RUNS[name], seed) for name, seed in jobs]
+    return [_kept(folder, *job) for job in jobs]

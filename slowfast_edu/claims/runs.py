@@ -73,12 +73,15 @@ def _clip(frames: int, tau: int, alpha: int = 4) -> ClipConfig:
 
 def _mechanisms() -> list[Run]:
     """Tasks built so that only one pathway, or only both together, can do them."""
+    # At alpha 4 a seed in three mixed up two turns to the end, with twice the steps too.
+    longer = replace(RECIPE, schedule=RECIPE.schedule.lasting(10))
+    finer = {"clip": _clip(2, 16, alpha=8)}
     gray = {"fast_input": "gray"}
     fusions = ("t_conv", "t_sample", "ttoc_sum", "ttoc_concat")
     return [
-        _run("slow", SPIN, pathways="slow"),
-        _run("fast", SPIN, pathways="fast"),
-        _run("slowfast", SPIN),
+        _run("slow", SPIN, longer, pathways="slow", **finer),
+        _run("fast", SPIN, longer, pathways="fast", **finer),
+        _run("slowfast", SPIN, longer, **finer),
         _run("slow", HUE, pathways="slow"),
         _run("fast_gray", HUE, pathways="fast", **gray),
         _run("fast_rgb", HUE, pathways="fast"),

@@ -6,13 +6,23 @@ from slowfast_edu.viz.explorer import sampling_explorer, sampling_figure
 from slowfast_edu.viz.frames import mosaic, strips, task_strips
 from slowfast_edu.viz.laterals import lateral_reads
 from slowfast_edu.viz.style import show
+from slowfast_edu.viz.training import (
+    LiveCurves,
+    learning_curves,
+    ledger_chart,
+    rate_curves,
+)
 
 __all__ = [
+    "LiveCurves",
     "cost_accuracy",
     "cost_bars",
     "draw_architecture",
     "lateral_reads",
+    "learning_curves",
+    "ledger_chart",
     "mosaic",
+    "rate_curves",
     "sampling_explorer",
     "sampling_figure",
     "show",

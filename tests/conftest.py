@@ -10,6 +10,7 @@ from slowfast_edu.data.figures import scene, tasks, wheels
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core already
     torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start
 
 # The same examples on each run and no time limit an example: a slow machine is no bug.
 settings.register_profile("course", deadline=None, derandomize=True, database=None)

@@ -72,5 +72,5 @@ def test_slow_alone_stays_at_chance_on_spin():
 
 def test_pathways_that_meet_only_in_the_classifier_stay_near_one_half_on_binding():
     config = replace(NARROW, fast_input="gray", fusion="none")
-    *_, last = accuracies(Binding(), config, epochs=4)
+    *_, last = accuracies(Binding(), config, epochs=2)
     assert abs(last - 0.5) < 4 * np.sqrt(0.25 / 240)

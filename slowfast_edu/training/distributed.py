@@ -62,8 +62,10 @@ def process_group() -> Iterator[None]:
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(default_device())
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
+    store, own, world = next(dist.rendezvous("env://"))
+    # After a restart torchrun's store may still hold the addresses of who is gone.
+    store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=store, rank=own, world_size=world)
+    yield
+    dist.destroy_process_group()  # not after an error: it might wait for who is gone

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import slowfast_edu.claims.running as running
 from slowfast_edu.claims import CLAIMS, RUNS, Data, Run, kept_runs, ledger_rows, read_ledger
@@ -175,6 +176,17 @@ def test_a_run_tests_once_at_the_end_and_gives_its_curve():
     assert record["top1"] * 20 == pytest.approx(round(record["top1"] * 20))  # of 20 clips
     assert (record["seed"], record["epochs"], record["task"]) == (3, 2, "actions")
     assert json.loads(json.dumps(record)) == record
+
+
+def test_another_test_seed_gives_other_test_clips_and_no_others():
+    clip = tiny().model.clip
+    for split in ("train", "val", "test"):
+        one, other = (
+            running._rendered(tiny(test_seed=seed).data, clip, split) for seed in (0, 1)
+        )
+        same = all(torch.equal(one[i].clip, other[i].clip) for i in range(len(one)))
+        assert same == (split != "test")
+        assert len(one) == len(other) == {"train": 32, "val": 10, "test": 20}[split]
 
 
 def test_a_run_is_the_same_again_and_another_seed_is_another_run():

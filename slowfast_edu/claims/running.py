@@ -32,18 +32,20 @@ from slowfast_edu.training.saving import check_folder
 CURVE = ("epoch", "train_loss", "train_top1", "val_top1")
 
 
+def _clips(data: Data, clip: ClipConfig, split: str) -> MovingFigures:
+    count, seed = getattr(data, split), data.test_seed if split == "test" else 0
+    return MovingFigures(data.task, count, clip, size=data.size, split=split, seed=seed)
+
+
 @cache
 def _rendered(data: Data, clip: ClipConfig, split: str) -> Dataset:
     """A split in memory; runs with the same clips share it."""
-    count = getattr(data, split)
-    clips = MovingFigures(data.task, count, clip, size=data.size, split=split)
-    return Preloaded(clips)
+    return Preloaded(_clips(data, clip, split))
 
 
 @cache
 def _rendered_views(data: Data, clip: ClipConfig) -> Dataset:
-    clips = MovingFigures(data.task, data.test, clip, size=data.size, split="test")
-    return Preloaded(FigureViews(clips, data.views))
+    return Preloaded(FigureViews(_clips(data, clip, "test"), data.views))
 
 
 def execute(run: Run, seed: int) -> dict:

@@ -30,6 +30,8 @@ class Data:
         task: of Moving Figures.
         size: height and width in pixels.
         train, val, test: clips. The test clips are looked at once, at the end.
+        test_seed: of the test clips; a new one if they were looked at, and then a setting
+            was changed.
         views: clips of each test video whose softmax is averaged, a second result.
     """
 
@@ -38,6 +40,7 @@ class Data:
     train: int
     val: int = 240
     test: int = 2000
+    test_seed: int = 0
     views: int = 1
 
 
@@ -56,7 +59,7 @@ class Run:
         return type(self.data.task).__name__.lower()
 
 
-SPIN = Data(task=Spin(), size=48, train=960)
+SPIN = Data(task=Spin(), size=48, train=960, test_seed=1)
 HUE = Data(task=Hue(), size=48, train=960)
 BINDING = Data(task=Binding(), size=48, train=640)
 ACTIONS = Data(task=Actions(), size=32, train=1500)

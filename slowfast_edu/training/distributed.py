@@ -4,6 +4,7 @@
 NCCL (CUDA) carries what they tell each other. Nothing here starts a process.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,4 +69,7 @@ def process_group() -> Iterator[None]:
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=own, world_size=world)
     yield
-    dist.destroy_process_group()  # not after an error: it might wait for who is gone
+    # Not after an error: it might wait for who is gone. And not before DDP is: as the last
+    # to hold the group it would wait for gloo's threads and keep Python's lock from them.
+    gc.collect()
+    dist.destroy_process_group()

@@ -244,14 +244,13 @@ def train_slowfast(
         torch.manual_seed(execution.seed)
         prepare_model(model, recipe, execution)
         run = _Run(model, train_loader, recipe, execution, folder)
-        _go_through(run, val_loader, on_epoch)
-        return run.progress.history
+        return _go_through(run, val_loader, on_epoch)
 
 
 def _go_through(
     run: _Run, val_loader: DataLoader | None, on_epoch: Callable | None
-) -> None:
-    """All epochs that are not done yet, with a bar over all steps."""
+) -> list[dict]:
+    """All epochs that are not done yet, with a bar over all steps; returns the history."""
     here, epochs = run.progress, run.recipe.schedule.epochs
     done = here.epoch * run.steps + here.step
     hidden = bool(rank()) or not run.execution.progress
@@ -263,3 +262,4 @@ def _go_through(
             if on_epoch is not None:
                 on_epoch(here.history)
     run.model.eval()
+    return here.history

@@ -1,6 +1,7 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and names in order."""
 
 import os
+import re
 from pathlib import Path
 
 
@@ -29,3 +30,13 @@ def write_whole(path: str | Path, content: bytes, durable: bool = False) -> None
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def natural_order(name: str | Path) -> tuple[list, str]:
+    """A key to sort by that takes the digits in a name for numbers, as a person would.
+
+    >>> sorted(["clip 10", "clip 2"], key=natural_order)
+    ['clip 2', 'clip 10']
+    """
+    parts = re.split("([0-9]+)", str(name))  # every other one is a number
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], str(name)

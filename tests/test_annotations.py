@@ -280,6 +280,7 @@ EXAMPLES = {
     "pyslowfast": "clap/x.mp4 0\n",
     "ucf101": "Archery/x.avi\n",
     "ava": AVA_ROWS,
+    "labels": "path,labels\nclap/x.mp4,clap;wave\n",
 }
 
 

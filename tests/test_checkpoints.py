@@ -306,7 +306,9 @@ def test_weights_for_another_model_change_nothing_and_name_their_presets(name, f
 @pytest.fixture
 def one_preset(monkeypatch):
     """Building all of them for a message takes two seconds."""
-    monkeypatch.setattr("slowfast_edu.checkpoints.PRESETS", {"slowfast_tiny": SMALL})
+    monkeypatch.setattr(
+        "slowfast_edu.checkpoints.loading.PRESETS", {"slowfast_tiny": SMALL}
+    )
 
 
 @pytest.mark.parametrize("damage", ["missing", "extra", "shape"])

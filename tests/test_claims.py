@@ -4,6 +4,7 @@ import json
 import statistics
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from slowfast_edu.claims.ledger import COLUMNS, as_csv, as_text
 from slowfast_edu.claims.running import execute, run_all
 from slowfast_edu.cli import main
 from slowfast_edu.data.figures import Actions, FigureViews, MovingFigures
-from slowfast_edu.training import Schedule
+from slowfast_edu.training import Schedule, loop
 
 ROOT = Path(running.__file__).parent.parent
 RECORDS = kept_runs()
@@ -26,7 +27,7 @@ PAPER_TABLE_5 = ROOT / "results" / "paper_ablations.csv"
 def tiny(name="slow", **changes):
     """A run of two seconds."""
     run = RUNS["actions", "slow"]
-    data = Data(task=Actions(style="bright"), size=32, train=32, val=10, test=20, **changes)
+    data = Data(task=Actions(style="bright"), size=32, train=32, val=7, test=20, **changes)
     schedule = Schedule(
         epochs=2, warmup_epochs=1, base_rate=0.05, base_batch=16, warmup_rate=0.005
     )
@@ -186,7 +187,32 @@ def test_another_test_seed_gives_other_test_clips_and_no_others():
         )
         same = all(torch.equal(one[i].clip, other[i].clip) for i in range(len(one)))
         assert same == (split != "test")
-        assert len(one) == len(other) == {"train": 32, "val": 10, "test": 20}[split]
+        assert len(one) == len(other) == {"train": 32, "val": 7, "test": 20}[split]
+
+
+def test_a_run_validates_on_its_validation_clips_and_is_tested_on_the_others(monkeypatch):
+    """Of which three of seven and one of twenty are right here, whatever the model."""
+    asked = []
+
+    def found(model, loader, **_):
+        asked.append(len(loader.dataset))
+        return SimpleNamespace(summary=lambda: {"top1": {7: 3 / 7, 20: 1 / 20}[asked[-1]]})
+
+    monkeypatch.setattr(loop, "evaluate", found)
+    monkeypatch.setattr(running, "evaluate", found)
+    record = execute(tiny(), seed=0)
+    assert [row["val_top1"] for row in record["curve"]] == [3 / 7, 3 / 7]
+    assert record["top1"] == 1 / 20 and asked == [7, 7, 20]
+
+
+def test_a_seed_is_of_order_and_dropout_too(monkeypatch):
+    def look(model, loader, epochs, *, execution, **_):
+        raise StopIteration(loader.batch_sampler.seed, execution.seed)
+
+    monkeypatch.setattr(running, "train_slowfast", look)
+    with pytest.raises(StopIteration) as seeds:
+        execute(tiny(), seed=5)
+    assert seeds.value.args == (5, 5)
 
 
 def test_a_run_is_the_same_again_and_another_seed_is_another_run():
@@ -209,9 +235,16 @@ def test_runs_are_kept_one_by_one_and_only_missing_ones_are_made(tmp_path, monke
     (tmp_path / "actions-other-0.json").write_text('{"damaged')
     with pytest.raises(RuntimeError, match="other"):
         run_all(runs, range(1), tmp_path)
-    changed = [replace(run, model=replace(run.model, width=8)) for run in runs[:1]]
+    for change in (
+        {"model": replace(tiny().model, width=8)},
+        {"data": replace(tiny().data, test_seed=1)},
+        {"recipe": replace(tiny().recipe, momentum=0.8)},
+    ):
+        with pytest.raises(RuntimeError, match="slow"):
+            run_all([replace(tiny(), **change)], range(1), tmp_path)
+    monkeypatch.setattr(running, "machine", lambda: "another")
     with pytest.raises(RuntimeError, match="slow"):
-        run_all(changed, range(1), tmp_path)
+        run_all([tiny()], range(1), tmp_path)
 
 
 class Refuses:
@@ -296,6 +329,10 @@ def test_an_unknown_task_is_refused(capsys):
 def test_the_printed_table_has_a_line_a_row():
     lines = as_text(LEDGER).splitlines()
     assert len(lines) == len(LEDGER) + 1
+    paper = next(i for i, row in enumerate(LEDGER) if row["paper"] and row["ours_std"])
+    told = [LEDGER[paper][n] for n in ("metric", "paper", "ours_mean", "ours_std", "seeds")]
+    assert lines[1 + paper].split()[-6:-1] == told
+    assert lines[0].split()[-7:-2] == ["metric", "paper", "ours", "std", "seeds"]
     assert lines[1].split()[-3:] == [LEDGER[0]["ours_std"], "3", LEDGER[0]["cpu_seconds"]]
 
 

@@ -1,20 +1,24 @@
 """``slowfast-edu train``: real clips and rendered ones, dry runs, wrong input."""
 
 import csv
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils.data import Dataset
 
 from slowfast_edu import PRESETS, build_model, load_checkpoint, save_checkpoint
+from slowfast_edu.analysis import closed_form_macs
 from slowfast_edu.cli import main
-from slowfast_edu.cli.train import _recipe
-from slowfast_edu.data.batches import Sample
+from slowfast_edu.cli.train import FINAL, _recipe
+from slowfast_edu.data.batches import Problem, Sample
 from slowfast_edu.training import PAPER, PYSLOWFAST, Execution, Predictions, training_loader
 from slowfast_edu.training.preview import Preview, _line, preview
 
@@ -42,7 +46,7 @@ def test_it_trains_on_a_list_of_videos_and_saves_what_it_predicts(tmp_path, caps
     arguments = [*LISTS, "--epochs", "2", "--views", "2x3", "--output", run, *SHORT]
     assert train(*arguments) == 0
     names = {path.name for path in run.iterdir()}
-    assert names == {"last.pt", "best.safetensors", "log.csv", "predictions.npz"}
+    assert names == {"last.pt", "log.csv", "predictions.npz", "best.safetensors", FINAL}
     rows = list(csv.DictReader((run / "log.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[0]["train_loss"]) > 0 and 0 <= float(rows[0]["val_top1"]) <= 1
@@ -196,7 +200,8 @@ def test_every_ingredient_can_be_set():
         ([*LISTS, "--views", "ten"], ["--views ten", "10x3"]),
         ([*LISTS, "--precision", "int8"], ["precision='int8'", "'bf16'"]),
         ([*LISTS, "--preset", "slowfast"], ["preset='slowfast'", "'slowfast_8x8_r50'"]),
-        ([*LISTS, "--batch", "12"], ["batch=12", "the nearest: 8 and 16"]),
+        ([*LISTS, "--batch", "9"], ["batch=9", "the nearest: 8 and 16"]),
+        ([*LISTS, "--batch", "12"], ["--batch 12", "the 10 clips", "try --batch 8"]),
         (["--data", "figures:spin", "--views", "2x3"], ["one crop"]),
     ],
 )
@@ -211,3 +216,155 @@ def test_boxes_are_not_labels(tmp_path, capsys):
     (tmp_path / "ava.csv").write_text("walk,0902,0.1,0.1,0.9,0.9,12,0\n")
     assert train("--data", tmp_path / "ava.csv", "--root", tmp_path) == 1
     assert "boxes" in capsys.readouterr().err
+
+
+def handed(monkeypatch, *arguments):
+    """What the command gives to the training, and the clips that it tests on afterwards."""
+    kept = SimpleNamespace()
+
+    def keep(model, loader, epochs, **given):
+        vars(kept).update(given, model=model, loader=loader, epochs=epochs)
+        return []
+
+    def stop(model, loader, **given):
+        kept.test = loader.dataset
+        raise ValueError("enough")
+
+    monkeypatch.setattr("slowfast_edu.training.train_slowfast", keep)
+    monkeypatch.setattr("slowfast_edu.training.evaluate", stop)
+    assert train(*arguments) == 1
+    return kept
+
+
+def test_every_option_reaches_the_training(monkeypatch, tmp_path):
+    options = ["--seed", 7, "--precision", "bf16", "--channels-last", "--compile"]
+    options += ["--tensorboard", "--save-every", 11, "--evaluate-every", 3]
+    options += ["--workers", 1, "--epochs", 5, "--output", tmp_path]
+    found = handed(monkeypatch, "--data", "figures:spin", "--clips", 16, *options)
+    assert found.execution == Execution(
+        seed=7,
+        precision="bf16",
+        channels_last=True,
+        compile=True,
+        tensorboard=True,
+        save_every_steps=11,
+        evaluate_every_epochs=3,
+    )
+    assert (found.epochs, found.folder) == (5, tmp_path)
+    sampler = found.loader.batch_sampler
+    assert (sampler.seed, sampler.batch, found.loader.num_workers) == (7, 8, 1)
+
+
+def test_first_weights_are_of_the_seed_alone(monkeypatch, tmp_path):
+    weights = []
+    for seed, before in ((0, 1), (0, 2), (1, 1)):
+        torch.manual_seed(before)
+        given = ["--data", "figures:spin", "--seed", seed, "--output", tmp_path]
+        found = handed(monkeypatch, *given, "--clips", 16)
+        weights.append(found.model.head.projection.weight)
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_figures_are_validated_and_tested_on_splits_of_their_own(monkeypatch, tmp_path):
+    given = ["--data", "figures:spin", "--clips", 16, "--output", tmp_path]
+    found = handed(monkeypatch, *given, "--views", "3x1")
+    sets = found.loader.dataset, found.val_loader.dataset, found.test
+    assert [len(one) for one in sets] == [16, 500, 2000]
+    assert [one[0].name.split("/")[0] for one in sets] == ["train", "val", "test"]
+    shapes = [tuple(one[0].clip.shape) for one in sets]
+    assert shapes == [(3, 16, 32, 32)] * 2 + [(3, 3, 16, 32, 32)]
+    views = handed(monkeypatch, *given).test[0].clip
+    assert len(views) == 4
+
+
+def test_videos_are_tested_on_larger_crops_and_more_of_them(monkeypatch, tmp_path):
+    """Trained at 32 of a side of 37, as 224 are of 256 in the paper; a seed a crop."""
+    given = [*LISTS, "--output", tmp_path, "--batch", 8]
+    found = handed(monkeypatch, *given, "--views", "2x3")
+    assert found.loader.dataset[0].clip.shape == (3, 16, 32, 32)
+    assert found.val_loader.dataset[0].clip.shape[-4:] == (3, 16, 37, 37)
+    assert found.test[0].clip.shape == (6, 3, 16, 37, 37)
+    assert len(found.test) == len(found.val_loader.dataset) == 10
+    assert handed(monkeypatch, *given).test[0].clip.shape[0] == 30
+    again, other = (
+        handed(monkeypatch, *given, "--seed", seed).loader.dataset[0].clip
+        for seed in (0, 1)
+    )
+    assert torch.equal(again, found.loader.dataset[0].clip)
+    assert not torch.equal(again, other)
+
+
+def test_the_dry_run_s_figures_follow_from_what_was_timed(monkeypatch, capsys):
+    """Ten steps of 3 + 5 seconds an epoch, 196 epochs: 4.36 hours."""
+    times = {"step_seconds": 3.0, "load_seconds": 5.0, "memory_bytes": 1.5 * 2**30}
+    timed = Preview(steps=10, passes=1, workers=0, **times)
+    monkeypatch.setattr("slowfast_edu.cli.dry_run.preview", lambda *_: timed)
+    assert train("--data", "figures:spin", "--clips", 80, "--dry-run") == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    gmacs = closed_form_macs(PRESETS["slowfast_tiny"], crop=32) / 1e9
+    assert f" {gmacs:.3g} GMACs a clip of 16 frames of 32x32" in lines["model"]
+    start, top, last = (
+        0.1 * 8 / 64 * (1 + math.cos(math.pi * epoch / 196)) / 2
+        for epoch in (0, 34, 196 - 1 / 10)
+    )
+    told = f"{start / 10:.4g}, after 34 epochs of warm-up {top:.4g}"
+    assert lines["rate"] == f"{told}, in the last step {last:.3g}"
+    assert lines["memory"] == "about 1.5 GiB"
+    assert lines["time"].startswith("a step 3 s (its clips are loaded in 5 s by 1 at a ")
+    assert "an epoch 80 s, all 4.36 h" in lines["time"]
+
+
+class Clock:
+    """Time that only reading a clip (2 s) and the model move: 5 s, and 3 s a clip.
+
+    The first pass of each size takes 100 s more, which is not to count.
+    """
+
+    def __init__(self):
+        self.now, self.known = 0.0, set()
+
+    def perf_counter(self):
+        return self.now
+
+    def compute(self, module, given):
+        clips = len(given[0])
+        self.now += 5 + 3 * clips + (0 if clips in self.known else 100)
+        self.known.add(clips)
+
+
+class Slow(Dataset):
+    def __init__(self, clock, bad=()):
+        self.clock, self.bad = clock, bad
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        self.clock.now += 2
+        if index in self.bad:
+            return Problem(str(index), "bad")
+        return Sample(torch.zeros(3, 16, 32, 32), index % 5, str(index))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_preview_s_seconds_are_of_whole_steps(monkeypatch, workers):
+    """Two passes of eight clips: 2 * (5 + 8 * 3) s, and 16 * 2 s of reading."""
+    clock = Clock()
+    monkeypatch.setattr("slowfast_edu.training.preview.time", clock)
+    model = build_model("slowfast_tiny", num_classes=5)
+    model.register_forward_pre_hook(clock.compute)
+    loader = training_loader(Slow(clock), clips=8, batch=16, workers=workers)
+    found = preview(model, loader, PAPER, Execution())
+    assert (found.steps, found.passes, found.workers) == (2, 2, workers)
+    assert found.step_seconds == 58
+    assert found.load_seconds == 32 / max(1, workers)
+
+
+def test_the_preview_needs_some_clips_that_can_be_read():
+    model = build_model("slowfast_tiny", num_classes=5)
+    some = training_loader(Slow(Clock(), bad=range(12)), clips=8, batch=8)
+    assert preview(model, some, PAPER, Execution()).steps == 5
+    none = training_loader(Slow(Clock(), bad=range(13)), clips=8, batch=8)
+    with pytest.raises(ValueError, match="of the first 16 clips fewer than 4 can be read"):
+        preview(model, none, PAPER, Execution())

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,11 +31,12 @@ from training_script import (
 )
 
 from slowfast_edu.data.batches import collate_clips
-from slowfast_edu.training import batches
+from slowfast_edu.training import batches, distributed, evaluation_loader, loop, step
 from slowfast_edu.training.batches import (
     ShardedBatches,
     batches_a_step,
     check_loader,
+    epoch_of,
     training_loader,
 )
 from slowfast_edu.training.recipe import apply_to_model
@@ -127,6 +129,144 @@ def test_loaders_that_would_train_on_other_clips_are_refused(monkeypatch):
     check_loader(training_loader(Noise(), 2, 4), 2)
 
 
+def test_a_training_loader_is_what_was_asked_for():
+    loader = training_loader(Noise(), 2, 4, workers=1, seed=7)
+    assert loader.num_workers == 1
+    assert list(loader.batch_sampler) == list(ShardedBatches(16, 2, 4, seed=7))
+    state = torch.get_rng_state()
+    next(iter(tiny_loader()))  # which others may have seeded
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+class Drawing(Noise):
+    """Each clip is one number from the generator that all share."""
+
+    def __getitem__(self, index):
+        return torch.rand(())
+
+
+def epochs_of(monkeypatch, loader):
+    """What a loader gives to one process, to another, in another epoch, of another seed."""
+    found = []
+    for rank, epoch, seed in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        processes(monkeypatch, 2, rank)
+        found.append(torch.cat(list(epoch_of(loader, seed, epoch, 0))).tolist())
+    return found
+
+
+def test_what_a_data_set_draws_is_new_and_the_same_in_a_rerun(monkeypatch):
+    """Whatever was drawn before."""
+    loader = DataLoader(Drawing(6), 2)
+    found = epochs_of(monkeypatch, loader)
+    assert len({number for numbers in found for number in numbers}) == 4 * 6
+    torch.manual_seed(99)
+    assert epochs_of(monkeypatch, loader) == found
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_shuffled_order_is_new_and_the_same_in_a_rerun(monkeypatch, own):
+    generator = torch.Generator() if own else None
+    loader = DataLoader(range(30), 2, shuffle=True, generator=generator)
+    found = epochs_of(monkeypatch, loader)
+    assert all(sorted(order) == list(range(30)) for order in found)
+    assert len({tuple(order) for order in found}) == 4
+    torch.manual_seed(99)
+    assert epochs_of(monkeypatch, loader) == found
+
+
+def test_a_sampler_that_knows_of_epochs_is_told():
+    class Told(torch.utils.data.SequentialSampler):
+        def set_epoch(self, epoch):
+            told.append(epoch)
+
+    told = []
+    loader = DataLoader(Noise(4), 2, sampler=Told(range(4)), collate_fn=collate_clips)
+    train(tiny_model(), loader, 2, replace(RECIPE, precise_bn_batches=0))
+    assert told == [0, 1]
+
+
+def test_only_the_last_pass_of_a_step_exchanges_gradients(monkeypatch):
+    """Of a loader whose batches are shared out, too; the passes before it wait."""
+    seen = []
+
+    class Exchange(nn.Module):
+        """Stands for DistributedDataParallel."""
+
+        def __init__(self, model):
+            super().__init__()
+            self.model, self.waits = model, False
+
+        @contextmanager
+        def no_sync(self):
+            self.waits = True
+            yield
+            self.waits = False
+
+        def forward(self, clips):
+            seen.append("waits" if self.waits else "exchanges")
+            return self.model(clips)
+
+    class Exchanging(Stepper):
+        def __init__(self, *given):
+            super().__init__(*given)
+            self.network = self.exchange = Exchange(self.model)
+
+    monkeypatch.setattr(loop, "Stepper", Exchanging)
+    loader = DataLoader(Noise(8), 4, collate_fn=collate_clips)
+    recipe = replace(RECIPE, precise_bn_batches=0)
+    train(tiny_model(), loader, 1, recipe, replace(QUIET, accumulate=2))
+    assert seen == ["waits", "waits", "waits", "exchanges"]
+
+
+def test_dropout_of_a_pass_is_the_same_on_whichever_process_it_runs(monkeypatch):
+    def losses(passes):
+        batch = collate_clips([Noise()[0], Noise()[1]])
+        stepper = Stepper(tiny_model().train(), RECIPE, QUIET, passes)
+        both = [(batch, number == passes - 1) for number in range(passes)]
+        return [loss for loss, _, _ in stepper(both, step=0, rate=0.0)]
+
+    alone = losses(4)
+    assert len(set(alone)) == 4
+    for number in (0, 1):
+        monkeypatch.setattr(step, "rank", lambda own=number: own)
+        assert losses(2) == alone[2 * number : 2 * number + 2]
+
+
+def test_only_the_first_rank_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "rank", lambda: 1)
+    val = evaluation_loader(Noise(3, seed=1), 1)
+    train(tiny_model(), tiny_loader(4), 1, folder=tmp_path, val_loader=val)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_process_of_a_machine_has_a_device_of_its_own(monkeypatch):
+    """By its number on this machine, not among all; Apple's has no number."""
+    gpu, apple = [False], [False]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu[0])
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: apple[0])
+    assert distributed.default_device() == torch.device("cpu")
+    apple[0] = True
+    assert distributed.default_device() == torch.device("mps")
+    of_torchrun = {"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "16", "RANK": "11"}
+    for name, value in (of_torchrun | {"LOCAL_RANK": "3"}).items():
+        monkeypatch.setenv(name, value)
+    assert distributed.default_device() == torch.device("cpu")
+    gpu[0] = True
+    assert distributed.default_device() == torch.device("cuda", 3)
+    monkeypatch.delenv("LOCAL_RANK")
+    assert distributed.default_device() == torch.device("cuda", 0)
+
+
+def test_processes_that_are_not_joined_know_who_they_are_and_gather_nothing(monkeypatch):
+    assert distributed.gather("a") == ["a"]
+    assert (distributed.rank(), distributed.world_size()) == (0, 1)
+    for name, value in {"TORCHELASTIC_RUN_ID": "a", "WORLD_SIZE": "2", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert (distributed.rank(), distributed.world_size()) == (1, 2)
+    with pytest.raises(RuntimeError, match="several processes run; do this inside 'with "):
+        distributed.gather("a")
+
+
 def torchrun(*given, restarts=0):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", "--max-restarts", str(restarts), str(SCRIPT)]
@@ -141,9 +281,12 @@ def torchrun(*given, restarts=0):
         start_new_session=True,
     )
     try:
-        said = run.communicate(timeout=100)[1]
+        said = run.communicate(timeout=160)[1]
     except subprocess.TimeoutExpired:
-        os.killpg(run.pid, signal.SIGKILL)  # its processes too
+        run.terminate()  # it ends its processes, which have groups of their own
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(20)
+        os.killpg(run.pid, signal.SIGKILL)
         pytest.fail(f"torchrun hangs\n{run.communicate()[1]}")
     assert run.returncode == 0, said
     return said
@@ -169,16 +312,22 @@ def assert_same_run(folder, other):
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory):
+def launched(tmp_path_factory):
+    """(folder, what torchrun said) of two processes; to start them takes the most time."""
+    folder = tmp_path_factory.mktemp("two")
+    return folder, torchrun("two", folder, restarts=3)
+
+
+@pytest.fixture(scope="module")
+def compared(launched, tmp_path_factory):
     """(folders of two processes, those of one)."""
-    two, one = tmp_path_factory.mktemp("two"), tmp_path_factory.mktemp("one")
-    torchrun("compare", two)
+    one = tmp_path_factory.mktemp("one")
     with one_thread():
         compare_steps(one)
-    return two, one
+    return launched[0], one
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("case", ["20 steps", "clipped", "one step", "no clip"])
 def test_two_processes_and_one_that_accumulates_are_equal_bit_for_bit(compared, case):
     two, one = (folder / case for folder in compared)
@@ -231,7 +380,7 @@ def fresh():
 RATE = 0.002  # of the first step
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_two_processes_and_one_whole_batch_in_the_same_groups_are_near(compared):
     model = fresh()
     group_norms(model)
@@ -249,7 +398,7 @@ def test_two_processes_and_one_whole_batch_in_the_same_groups_are_near(compared)
     assert sum(moved) > len(moved) / 4  # or near would say nothing
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("case,halves", [("one step", 1), ("no clip", 0)])
 def test_bn_s_statistics_are_the_first_pass_s_and_an_empty_pass_adds_nothing(
     compared, case, halves
@@ -273,14 +422,14 @@ def test_bn_s_statistics_are_the_first_pass_s_and_an_empty_pass_adds_nothing(
     assert second_pass() == whole_passes(4)[1]
 
 
-@pytest.mark.timeout(120)
-def test_a_rank_that_is_killed_is_started_again_with_the_same_result(tmp_path):
-    said = torchrun("die", tmp_path / "two", restarts=3)
-    assert (tmp_path / "two.died").exists()
+@pytest.mark.timeout(180)
+def test_a_rank_that_is_killed_is_started_again_with_the_same_result(launched, tmp_path):
+    folder, said = launched
+    assert (folder / "died.died").exists()  # the marker: a rank did kill itself
     assert "exitcode: -9" in said
     with one_thread():
-        train_to_the_end(tmp_path / "one", workers=0, epochs=2)
-    assert_same_run(tmp_path / "two", tmp_path / "one")
+        train_to_the_end(tmp_path, workers=0, epochs=2)
+    assert_same_run(folder / "died", tmp_path)
 
 
 def test_an_epoch_without_a_clip_is_refused():

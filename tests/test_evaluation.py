@@ -401,19 +401,25 @@ CASES = {  # two processes: shares of 3 and 2, of 1 and 0, with problems, of vie
     "same name": [sample._replace(name="a") for sample in some_clips(5)],
 }
 
+# As torchrun starts them, but out of one process that has imported everything.
 TWO_PROCESSES = """
 import sys
 from pathlib import Path
 import pytest
 import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from helpers import small_model
 from test_evaluation import CASES, GONE
 from torch.nn.parallel import DistributedDataParallel
 from slowfast_edu.training.distributed import process_group, rank, world_size
 from slowfast_edu.training.evaluation import evaluate, evaluation_loader
 
-torch.set_num_threads(1)
-with process_group():
+def work(folder):
+    with process_group():
+        evaluate_all(folder)
+
+
+def evaluate_all(folder):
     assert world_size() == 2
     model = small_model()
     for name, samples in CASES.items():
@@ -423,20 +429,25 @@ with process_group():
             found = evaluate(wrapped, evaluation_loader(samples, 1), device="cpu")
         else:
             found = evaluate(model, evaluation_loader(samples, 1), device="cpu")
-        found.save(Path(sys.argv[1]) / f"{name} {rank()}.npz")
+        found.save(Path(folder) / f"{name} {rank()}.npz")
     clips = torch.stack([sample.clip for sample in CASES["uneven"][rank()::2]])
     pairs = [(clips, [0, 1, 2][rank():])]
     assert evaluate(model, pairs, device="cpu").names == list("01234")
     with pytest.raises(ValueError, match="all 1 are problems, the first clip 99"):
         evaluate(model, evaluation_loader([GONE], 1), device="cpu")
+
+
+torch.set_num_threads(1)
+two = {"min_nodes": 1, "max_nodes": 1, "nproc_per_node": 2, "start_method": "fork"}
+place = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": "two"}
+elastic_launch(LaunchConfig(**two, **place), work)(sys.argv[1])
 """
 
 
 def test_two_processes_say_the_same_as_one_bit_for_bit(tmp_path):
     script = tmp_path / "two.py"
     script.write_text(TWO_PROCESSES)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", str(script), str(tmp_path)]
+    command = [sys.executable, str(script), str(tmp_path)]
     folders = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     run = subprocess.run(
         command,

@@ -40,7 +40,7 @@ def printed(notebook) -> str:
 
 
 def test_there_are_notebooks():
-    assert [path.stem[:2] for path in PATHS] == ["00", "01", "02", "03", "04", "05", "06"]
+    assert [path.stem[:2] for path in PATHS] == [f"{number:02}" for number in range(9)]
 
 
 def test_every_cell_was_executed_in_order_and_without_error(notebook):

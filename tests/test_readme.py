@@ -1,12 +1,13 @@
 """What the README states, run."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
 from slowfast_edu import PRESETS
-from slowfast_edu.claims import read_ledger
+from slowfast_edu.claims import kept_runs, read_ledger
 from slowfast_edu.claims.shipped import kept_measures
 from slowfast_edu.data.figures import Task
 
@@ -65,6 +66,44 @@ def test_the_training_example_runs(monkeypatch, tmp_path):
     assert (tmp_path / "runs/spin/last.pt").exists()
     told = CODE[4].rpartition("# ")[2].strip().split(", ")
     assert list(names["found"].summary()) == told
+
+
+def imports_of(codes):
+    nodes = [node for code in codes for node in ast.parse(code).body]
+    kinds = (ast.Import, ast.ImportFrom)
+    return "\n".join(ast.unparse(node) for node in nodes if isinstance(node, kinds))
+
+
+SHORTER = {"320,": "32,", "loader, 4,": "loader, 1,", " 60,": " 10,"}
+
+
+@pytest.mark.filterwarnings("ignore:.*classifier not loaded")
+def test_the_application_examples_run_one_after_the_other(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    names = {}
+    exec(imports_of(CODE[:5]), names)
+    for code in CODE[5:]:
+        for told, shorter in SHORTER.items():
+            code = code.replace(told, shorter)
+        exec(code.replace("found.csv", str(tmp_path / "found.csv")), names)
+    slid = names["slide"](names["trained"], "data_samples/walk.mp4", window_seconds=2.2)
+    classes = names["trained"].about.classes
+    assert {part.label for part in names["segments"](slid, classes)} == {"walk"}
+    assert names["own"].head.projection.out_features == 2
+    assert (tmp_path / "found.csv").exists()
+    assert names["cams"].slow.shape == (4, 48, 48) and names["cams"].label == 3
+    assert list(names["scores"]) == ["none", "pool1", "res2", "res3", "res4", "all"]
+
+
+def test_what_it_says_of_detection_is_the_ledger_s():
+    told = {r["model"]: r["ours_mean"] for r in read_ledger() if r["metric"] == "frame_map"}
+    slow, both = (f"{float(told[model]):.1f}" for model in ("slow", "slowfast"))
+    assert f"Slow {slow}, SlowFast {both}, every seed" in README
+    runs = [run for run in kept_runs() if run["task"] == "crowd"]
+    each = {
+        name: [run["frame_map"] for run in runs if run["model"] == name] for name in told
+    }
+    assert max(each["slow"]) < min(each["slowfast"])
 
 
 def test_it_counts_the_models_rightly():

@@ -36,6 +36,7 @@ TABLE = {
     "dropout": (0.5, 0.5),
     "bn_clips": (8, 8),
     "precise_bn_batches": (0, 200),
+    "frozen_bn": (False, False),
     "clip_grad_norm": (None, None),
 }
 CROPS = TrainTransform(size=224, least=256, most=320)
@@ -76,6 +77,7 @@ def test_the_recipes_are_those_of_the_table():
         ({"momentum": 1.0}, r"momentum=1.0 must be a number in \[0, 1\)"),
         ({"weight_decay": -1}, r"weight_decay=-1 must be a number in \[0, 1\)"),
         ({"dropout": math.nan}, r"dropout=nan must be a number in \[0, 1\)"),
+        ({"frozen_bn": "yes"}, "frozen_bn='yes' is not known; choose one of True, False"),
         ({"momentum": 0.0}, "nesterov=True needs a momentum above 0"),
     ],
 )
@@ -113,7 +115,10 @@ def weights_after(recipe):
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_each_field_changes_what_is_learnt(name, trained):
-    """bn_clips and augmentation are below: they decide what the loader gives."""
+    """bn_clips and augmentation are below: they decide what the loader gives.
+
+    frozen_bn, and what a schedule freezes, is for trained models: see test_finetune.py.
+    """
     found = weights_after(replace(RECIPE, **{name: CHANGES[name]}))
     different = [k for k in trained if not torch.equal(trained[k], found[k])]
     assert different
@@ -291,3 +296,11 @@ def test_models_without_a_second_group_and_of_other_kinds_are_trained():
     assert [len(g["params"]) for g in parameter_groups(RECIPE, Linear())] == [2]
     model = build_model("slowfast_tiny", 2)
     assert is_fresh(model)
+
+
+def test_a_trained_model_with_one_new_layer_is_not_drawn_anew():
+    """Such as a non-local block in a network that was trained without."""
+    model = tiny_model()
+    model.train()(torch.randn(2, 3, 4, 32, 32))
+    model.slow.conv1.bn.reset_running_stats()
+    assert not is_fresh(model)

@@ -4,8 +4,10 @@ import csv
 import errno
 import os
 import random
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -25,7 +27,13 @@ from training_script import (
 
 from slowfast_edu.checkpoints import CheckpointError, load_checkpoint
 from slowfast_edu.data.batches import Sample, collate_clips
-from slowfast_edu.training import Schedule, evaluation_loader, loop, saving
+from slowfast_edu.training import (
+    Schedule,
+    evaluation_loader,
+    loop,
+    saving,
+    training_loader,
+)
 from slowfast_edu.training.step import Stepper
 
 TIMES = ("data_seconds", "compute_seconds", "clips_per_second")
@@ -59,19 +67,29 @@ def assert_same_run(folder, other):
     assert found == expected
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_killed_at_any_moment_it_ends_bit_for_bit_as_if_not(tmp_path, precision):
-    whole, cut, seed = tmp_path / "whole", tmp_path / "cut", random.randrange(10**6)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Runs of both precisions, whole ones and ones that were killed, of one process."""
+    folder, seed = tmp_path_factory.mktemp("killed"), random.randrange(10**6)
     print("seed of the moments:", seed)
-    run = subprocess.run(
-        [sys.executable, training_script.__file__, "kill", tmp_path, precision, str(seed)],
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
-    print(run.stdout)
-    assert run.returncode == 0, run.stderr
+    command = [sys.executable, training_script.__file__, "kill", folder, str(seed)]
+    with (folder / "said").open("w") as said:  # a pipe would wait for orphans, too
+        run = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+    try:
+        code = run.wait(210)
+    finally:
+        # A loader's process whose parent dies before it looked who that is stays for ever.
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+    print((folder / "said").read_text())
+    assert code == 0
+    return folder
+
+
+@pytest.mark.timeout(220)
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_killed_at_any_moment_it_ends_bit_for_bit_as_if_not(killed, precision):
+    whole, cut = killed / precision / "whole", killed / precision / "cut"
     assert_same_run(cut, whole)
     best, expected = (load_file(run / "best.safetensors") for run in (cut, whole))
     assert best.keys() == expected.keys()
@@ -173,6 +191,7 @@ OTHERS = {
     "seed": {"execution": replace(QUIET, seed=1)},
     "batch": {"loader": tiny_loader(8, batch=8)},
     "clips": {"loader": tiny_loader(12)},
+    "seed of the loader": {"loader": training_loader(Noise(8), 2, 4, seed=1)},
     "clips of a pass": {
         "loader": DataLoader(Noise(8), 1, collate_fn=collate_clips),
         "execution": replace(QUIET, accumulate=4),
@@ -206,6 +225,12 @@ def test_every_field_of_the_recipe_is_compared(begun, field):
     other = told | {field: "'another'"}
     with pytest.raises(ValueError, match=f"is of a run with {field}="):
         saving.load_state(begun, other)
+
+
+def test_a_setting_that_the_file_does_not_know_is_told(begun):
+    told = state_of(begun)["told"] | {"depth": "14"}
+    with pytest.raises(ValueError, match="of a run with depth=None, and this one has 14;"):
+        saving.load_state(begun, told)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 1000, -10_000, -100, -1])
@@ -245,6 +270,46 @@ def test_a_folder_that_cannot_be_is_refused_before_any_work(tmp_path, monkeypatc
         ) as caught:
             train(tiny_model(), tiny_loader(4), 1, folder=folder)
         assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
+
+
+def test_a_disk_that_cannot_be_written_to_is_told_before_any_work(tmp_path, monkeypatch):
+    def refuse(source, target):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    stop_before(monkeypatch, 0)
+    message = r"cannot be written to \(Read-only file system\); choose another folder"
+    with pytest.raises(OSError, match=message):
+        train(tiny_model(), tiny_loader(4), 1, folder=tmp_path)
+
+
+def test_last_pt_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Or a power cut could leave an empty file in place of the good one."""
+    done, sync, rename = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: done.append("synced") or sync(file))
+    monkeypatch.setattr(
+        os, "replace", lambda one, to: done.append(to.name) or rename(one, to)
+    )
+    saving.save_state(tmp_path, {"told": {}})
+    assert done == ["synced", "last.pt"]
+
+
+def test_what_ends_while_it_is_evaluated_has_its_steps(tmp_path, monkeypatch):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    val = evaluation_loader(Noise(3, seed=1), 1)
+    train(tiny_model(), tiny_loader(8), 1, folder=whole, val_loader=val)
+
+    def stop(*_, **__):
+        raise Stopped
+
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(loop, "evaluate", stop)
+        train(tiny_model(), tiny_loader(8), 1, folder=cut, val_loader=val)
+    progress = state_of(cut)["progress"]
+    assert (progress["epoch"], progress["step"], len(progress["passes"])) == (0, 2, 4)
+    stop_before(monkeypatch, 1)
+    train(tiny_model(), tiny_loader(8), 1, folder=cut, val_loader=val)
+    assert_same_run(cut, whole)
 
 
 @pytest.mark.parametrize("name", ["last.pt", "best.safetensors", "log.csv"])

@@ -92,10 +92,11 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("name", Schedule.__slots__)
+@pytest.mark.parametrize("name", CHANGES)
 def test_each_field_changes_the_rate(name):
     changed = replace(Schedule(), **{name: CHANGES[name]})
     assert changed.rate(5, 64) != Schedule().rate(5, 64)
+    assert set(Schedule.__slots__) == {*CHANGES, "backbone_share"}  # see test_finetune.py
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,10 @@ def test_each_field_changes_the_rate(name):
         ({"warmup_rate": True}, "warmup_rate=True must be"),
         ({"warmup_epochs": -1}, "warmup_epochs=-1 must lie in 0 to epochs=196"),
         ({"warmup_epochs": "a"}, "warmup_epochs='a' must lie"),
+        ({"backbone_share": -0.1}, r"backbone_share=-0.1 must lie in \[0, 1\]; try 0.1"),
+        ({"backbone_share": 1.1}, "backbone_share=1.1 must lie"),
+        ({"backbone_share": math.nan}, "backbone_share=nan must lie"),
+        ({"backbone_share": "all"}, "backbone_share='all' must lie"),
         ({"epochs": 20}, r"warmup_epochs=34 .* epochs=20; the usual .*: 3.46939"),
     ],
 )
@@ -159,3 +164,10 @@ def test_training_sets_these_rates_at_every_step(monkeypatch, epochs):
         assert both == pytest.approx([expected, expected], rel=1e-12), n
     for row, last in zip(history, rates[2::3], strict=True):
         assert row["rate"] == last[0]
+
+
+def test_warm_up_may_last_as_long_as_training():
+    """It then leads to the cosine's end, 0: half way there is half of the first rate."""
+    schedule = Schedule(epochs=10, warmup_epochs=10)
+    assert schedule.rate(5, 64) == pytest.approx(0.005)
+    assert schedule.rate(10, 64) == 0

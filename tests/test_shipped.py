@@ -15,6 +15,7 @@ from slowfast_edu.claims.shipped import (
     measure,
 )
 from slowfast_edu.cli import _parser
+from slowfast_edu.data.figures import Actions
 from slowfast_edu.training.metrics import wilson_interval
 
 KEPT = {(row.style, row.views): row for row in kept_measures()}
@@ -55,3 +56,9 @@ def test_its_command_is_one_that_the_command_line_takes():
     assert program == "slowfast-edu"
     assert (options.preset, options.data) == ("slowfast_tiny", "figures:actions")
     assert options.size == SIZE
+
+
+def test_the_file_says_what_the_model_is_for():
+    about = load_shipped().about
+    assert about.classes == Actions().classes
+    assert (about.size, about.frames_per_second, about.several_labels) == (SIZE, 30, False)

@@ -31,9 +31,19 @@ MAY_IMPORT = {
     "analysis": {"checks", "config", "sampling", "models", "results"},
     "checkpoints": {"checks", "config", "files", "models"},
     "training": {"checks", "config", "files", "models", "data", "analysis", "checkpoints"},
+    "applications": {
+        "checks",
+        "config",
+        "files",
+        "sampling",
+        "models",
+        "checkpoints",
+        "data",
+        "training",
+    },
     "claims": {"config", "files", "models", "data", "training", "checkpoints"},
     "bench": {"config", "models", "data", "training"},
-    "viz": {"config", "sampling", "data", "models", "analysis"},
+    "viz": {"checks", "config", "sampling", "data", "models", "analysis"},
 }
 TOP = {"cli", "__init__", "__main__"}  # may import any part; no part imports cli
 

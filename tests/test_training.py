@@ -229,6 +229,12 @@ def test_a_run_whose_clips_are_all_bad_says_so():
         train(tiny_model(), tiny_loader(4, bad=range(4)), 1)
 
 
+def test_steps_that_begin_with_bad_clips_only_leave_nothing_for_precise_bn():
+    first = [i for clips in whole_passes(8)[::2] for i in clips]
+    with pytest.raises(ValueError, match="no pass with which a step begins has a clip"):
+        train(tiny_model(), tiny_loader(8, bad=first), 1)
+
+
 @pytest.mark.parametrize("model", [nn.Linear(2, 2), nn.DataParallel(tiny_model())])
 def test_what_is_no_model_of_this_library_is_refused(model):
     with pytest.raises(TypeError, match=f"^{type(model).__name__} has no config"):
@@ -350,6 +356,23 @@ def test_a_plain_loader_s_batch_is_shared_out_in_the_same_passes():
         found.append((weights_of(model), history[0]["train_loss"]))
     assert_same(found[0][0], found[1][0])
     assert found[0][1] == found[1][1]
+
+
+def test_weights_that_the_recipe_draws_are_of_the_seed_alone():
+    found = []
+    for seed, before in ((0, 1), (0, 2), (1, 1)):
+        model, begun = tiny_model(), []
+        keep = model.register_forward_pre_hook(
+            lambda module, given, kept=begun: kept.append(weights_of(module))
+        )
+        torch.manual_seed(before)
+        recipe = replace(RUNNING, initialization="torch")
+        train(model, tiny_loader(4), 1, recipe, replace(QUIET, seed=seed))
+        keep.remove()
+        found.append(begun[0])
+    assert_same(found[1], found[0])
+    conv = "slow.conv1.conv.weight"
+    assert not torch.equal(found[2][conv], found[0][conv])
 
 
 def test_a_plain_loader_accumulates_as_asked():
@@ -554,6 +577,25 @@ def test_the_log_says_of_each_epoch_what_happened(tmp_path, monkeypatch):
     assert [bool(row["val_top1"]) for row in rows] == [False, True, True]
 
 
+def test_the_log_s_rate_is_the_last_step_s_in_epochs_of_one_step():
+    """Of four epochs the first warms up, and half a cosine follows."""
+    history = train(tiny_model(), tiny_loader(4), 4, RUNNING)
+    cosine = [0.02 * (1 + math.cos(math.pi * epoch / 4)) / 2 for epoch in range(4)]
+    assert [row["rate"] for row in history] == pytest.approx([0.002, *cosine[1:]])
+
+
+def test_the_pace_tells_clips_a_second_and_the_share_of_waiting(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(pace, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    of_six = pace.Pace(6)
+    assert str(of_six) == "0.0 clips/s, 0% waiting for data"
+    with of_six.step():
+        clock.now += 3
+        with of_six.waiting():
+            clock.now += 1
+    assert str(of_six) == "1.5 clips/s, 25% waiting for data"
+
+
 def test_losses_and_accuracies_are_means_over_clips_that_could_be_read():
     order = [i for clips in whole_passes(8) for i in clips]
     model, bad = tiny_model(), (order[1], order[4], order[5])
@@ -630,6 +672,11 @@ def test_tensorboard_gets_one_point_an_epoch(tmp_path):
         points = [(point.step, point.value) for point in events.Scalars(tag)]
         expected = [(row["epoch"], pytest.approx(row[name])) for row in history]
         assert points == expected
+
+
+def test_tensorboard_without_a_folder_is_refused():
+    with pytest.raises(ValueError, match=r"^tensorboard=True needs a folder .*folder=\.\."):
+        train(tiny_model(), tiny_loader(4), 1, execution=replace(QUIET, tensorboard=True))
 
 
 def test_a_missing_tensorboard_is_told_before_any_work(tmp_path, monkeypatch):

@@ -2,7 +2,13 @@
 
 import pytest
 
-from slowfast_edu.viz import LiveCurves, learning_curves, ledger_chart, rate_curves
+from slowfast_edu.viz import (
+    LiveCurves,
+    learning_curves,
+    ledger_chart,
+    rate_curves,
+    training,
+)
 
 
 def history(*values):
@@ -49,16 +55,40 @@ def test_live_curves_are_a_picture_that_changes_with_each_epoch():
     assert len({empty, first, bytes(live.picture.value)}) == 3
 
 
-@pytest.mark.parametrize("std", ["1.50", ""])
-def test_the_ledger_s_bars_are_means_and_its_dots_are_seeds(std):
+def test_live_curves_are_of_training_and_of_validation(monkeypatch):
+    drawn, draw = [], training.learning_curves
+
+    def keep(*given):
+        drawn.append(draw(*given))
+        return drawn[-1]
+
+    monkeypatch.setattr(training, "learning_curves", keep)
+    live = LiveCurves(chance=0.1)
+    rows = [{"train_top1": 0.2, "val_top1": 0.3}, {"train_top1": 0.4}, {"train_top1": 0.5}]
+    live([{"epoch": i + 1} | row for i, row in enumerate(rows)])
+    ours, held_out, chance = drawn[-1].axes[0].lines
+    assert list(ours.get_xydata().ravel()) == [1, 0.2, 2, 0.4, 3, 0.5]
+    assert list(held_out.get_xydata().ravel()) == [1, 0.3]
+    assert [line.get_label() for line in (ours, held_out)] == ["training", "validation"]
+    assert set(chance.get_ydata()) == {0.1}
+
+
+@pytest.mark.parametrize("std,metric", [("1.50", "top1"), ("", "frame_map")])
+def test_the_ledger_s_bars_are_means_and_its_dots_are_seeds(std, metric):
     rows = [
         {"model": "slow", "ours_mean": "40.00", "ours_std": std, "paper": "72.6"},
         {"model": "fast", "ours_mean": "90.00", "ours_std": "0.00", "paper": ""},
     ]
+    rows = [row | {"metric": metric} for row in rows]
     singles = {"slow": [38.5, 40.0, 41.5], "fast": [90.0]}
     (axis,) = ledger_chart(rows, singles).axes
     assert [bar.get_width() for bar in axis.patches] == [40.0, 90.0]
     assert [list(line.get_xdata()) for line in axis.lines] == [[38.5, 40.0, 41.5], [90.0]]
+    middles = [bar.get_y() + bar.get_height() / 2 for bar in axis.patches]
+    assert middles == pytest.approx([0, 1])
+    assert [set(line.get_ydata()) for line in axis.lines] == [{0}, {1}]
+    assert axis.get_xlim() == (0, 100)
+    assert axis.get_xlabel().startswith({"top1": "top-1", "frame_map": "mAP"}[metric])
     told = [text.get_text() for text in axis.texts]
     assert "paper 72.6" in told[0] and "paper" not in told[1]
     assert ("± 1.5" in told[0]) == bool(std)

@@ -1,5 +1,6 @@
 """A small training that tests start, here or in processes of their own."""
 
+import gc
 import os
 import random
 import signal
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import torch
 import torch._dynamo  # the first optimiser would, slowly, and in each forked process anew
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
 from slowfast_edu.config import PRESETS, ClipConfig
@@ -26,7 +29,7 @@ from slowfast_edu.training import (
     train_slowfast,
     training_loader,
 )
-from slowfast_edu.training.distributed import process_group, rank
+from slowfast_edu.training.distributed import gather, process_group, rank
 from slowfast_edu.training.step import Stepper
 
 TINY = replace(PRESETS["slowfast_tiny"], clip=ClipConfig(T=2, tau=4, alpha=2), width=4)
@@ -143,10 +146,9 @@ def exit_code(seconds, *given, **named):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def kill_and_go_on(folder, precision, seed):
+def kill_and_go_on(folder, precision, draw):
     """The runs that the test of kill -9 compares; this process only forks them."""
-    whole, cut = Path(folder) / "whole", Path(folder) / "cut"
-    draw, started = random.Random(int(seed)), time.monotonic()
+    whole, cut, started = folder / "whole", folder / "cut", time.monotonic()
     assert exit_code(100, whole, precision) == 0
     seconds = time.monotonic() - started
     # Before the save of the second step: there is at most what the run began with.
@@ -193,11 +195,24 @@ def whole_passes(count):
     return order.view(-1, 2).tolist()
 
 
+def leave_when_ddp_is_gone(leave=dist.destroy_process_group):
+    """As the last to hold the group, DDP would now and then wait for ever."""
+    assert not any(type(thing) is DistributedDataParallel for thing in gc.get_objects())
+    leave()
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "kill":
-        kill_and_go_on(*sys.argv[2:])
-    elif sys.argv[1] == "compare":
-        with process_group():
-            compare_steps(sys.argv[2])
+    asked, folder = sys.argv[1], Path(sys.argv[2])
+    if asked == "kill":
+        draw = random.Random(int(sys.argv[3]))
+        for precision in ("float32", "bf16"):
+            kill_and_go_on(folder / precision, precision, draw)
     else:
-        train_to_the_end(sys.argv[2], die_at=5, on_rank=1, workers=0, epochs=2)
+        dist.destroy_process_group = leave_when_ddp_is_gone
+        # Of the second epoch two steps are saved then, with what both had counted.
+        train_to_the_end(folder / "died", die_at=7, on_rank=1, workers=0, epochs=2)
+        for _ in range(8):  # one that met the addresses of another would fail
+            with process_group():
+                assert gather(rank()) == [0, 1]
+        with process_group():
+            compare_steps(folder)

@@ -93,9 +93,17 @@ def is_torch_file(path: Path) -> bool:
         return file.read(len(TORCH_LEGACY)).startswith((TORCH_ZIP, TORCH_LEGACY))
 
 
+def _metadata_in(content: object) -> dict[str, str]:
+    """What a run's ``last.pt`` says of its model, as a safetensors file would."""
+    found = content.get("metadata") if isinstance(content, Mapping) else None
+    items = found.items() if isinstance(found, Mapping) else ()
+    return {k: v for k, v in items if isinstance(k, str) and isinstance(v, str)}
+
+
 def _read_any(path: Path) -> tuple[Mapping, dict[str, str]]:
     if is_torch_file(path):
-        return torch.load(path, map_location="cpu", weights_only=True), {}
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return content, _metadata_in(content)
     with path.open("rb") as file:
         start = file.read(9)
     header_bytes = int.from_bytes(start[:8], "little")
@@ -125,7 +133,7 @@ def read_checkpoint(path: str | Path) -> tuple[Mapping, dict[str, str]]:
             which of them it is shows in the first bytes.
 
     Returns:
-        The content, and the metadata of a safetensors file (else empty).
+        The content, and the metadata of a safetensors file or of a run's ``last.pt``.
 
     Raises:
         CheckpointError: missing, empty, truncated, foreign or malicious.

@@ -5,13 +5,14 @@ that is kept), ``running`` (training them all, a file a run).
 """
 
 from slowfast_edu.claims.ledger import CLAIMS, Claim, kept_runs, ledger_rows, read_ledger
-from slowfast_edu.claims.runs import RUNS, Data, Run
+from slowfast_edu.claims.runs import RUNS, Data, KeyframeRun, Run
 
 __all__ = [
     "CLAIMS",
     "RUNS",
     "Claim",
     "Data",
+    "KeyframeRun",
     "Run",
     "kept_runs",
     "ledger_rows",

@@ -6,19 +6,20 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from slowfast_edu.claims.runs import Data, Run
+from slowfast_edu.claims.runs import Data, KeyframeRun, Run
 from slowfast_edu.config import ClipConfig
-from slowfast_edu.data.batches import Preloaded
-from slowfast_edu.data.figures import FigureViews, MovingFigures
+from slowfast_edu.data.batches import Preloaded, collate_keyframes
+from slowfast_edu.data.figures import FigureKeyframes, FigureViews, MovingFigures
 from slowfast_edu.files import write_whole
-from slowfast_edu.models import build_model
+from slowfast_edu.models import Detector, build_model
 from slowfast_edu.training import (
     Execution,
     evaluate,
@@ -26,10 +27,13 @@ from slowfast_edu.training import (
     train_slowfast,
     training_loader,
 )
+from slowfast_edu.training.detection import detect_keyframes, shift_sides
+from slowfast_edu.training.detection_metrics import frame_map
 from slowfast_edu.training.machine import machine
 from slowfast_edu.training.saving import check_folder
 
 CURVE = ("epoch", "train_loss", "train_top1", "val_top1")
+SHIFT = 0.1  # of a box's sides, in widths and heights: IoU with the true one about 0.75
 
 
 def _clips(data: Data, clip: ClipConfig, split: str) -> MovingFigures:
@@ -48,6 +52,11 @@ def _rendered_views(data: Data, clip: ClipConfig) -> Dataset:
     return Preloaded(FigureViews(_clips(data, clip, "test"), data.views))
 
 
+@cache
+def _rendered_keyframes(data: Data, clip: ClipConfig, split: str) -> Dataset:
+    return Preloaded(FigureKeyframes(_clips(data, clip, split)))
+
+
 def execute(run: Run, seed: int) -> dict:
     """Train and test once.
 
@@ -59,41 +68,75 @@ def execute(run: Run, seed: int) -> dict:
         A record as ``kept_runs`` gives them. ``cpu_seconds`` are those of training and
         validation on one thread, without rendering.
     """
-    data, clip = run.data, run.model.clip
     torch.set_num_threads(1)
-    train, val, test = (_rendered(data, clip, split) for split in ("train", "val", "test"))
-    batch, epochs = run.recipe.schedule.base_batch, run.recipe.schedule.epochs
-    torch.manual_seed(seed)
-    model = build_model(run.model, num_classes=len(data.task.classes))
-    started = time.process_time()
-    history = train_slowfast(
-        model,
-        training_loader(train, run.recipe.bn_clips, batch, seed=seed),
-        epochs,
-        recipe=run.recipe,
-        execution=Execution(device="cpu", seed=seed, progress=False),
-        val_loader=evaluation_loader(val, 60),
-    )
-    seconds = time.process_time() - started
-    record = {
+    train = _train_detector if isinstance(run, KeyframeRun) else _train_classifier
+    history, seconds, found = train(run, seed)
+    return {
         "task": run.task,
         "model": run.name,
         "seed": seed,
         "config": repr(run.model),
-        "data": repr(data),
+        "data": repr(run.data),
         "recipe": repr(run.recipe),
-        "epochs": epochs,
-        "curve": [{name: row[name] for name in CURVE} for row in history],
-        "top1": evaluate(model, evaluation_loader(test, 100), device="cpu").summary()[
-            "top1"
-        ],
+        "epochs": run.recipe.schedule.epochs,
+        "curve": [{name: row[name] for name in CURVE if name in row} for row in history],
+        **found,
         "cpu_seconds": round(seconds, 1),
         "machine": machine(),
     }
+
+
+def _train_classifier(run: Run, seed: int) -> tuple[list[dict], float, dict]:
+    """(history, seconds, accuracies on the test clips)."""
+    data, clip = run.data, run.model.clip
+    train, val, test = (_rendered(data, clip, split) for split in ("train", "val", "test"))
+    torch.manual_seed(seed)
+    model = build_model(run.model, num_classes=len(data.task.classes))
+    loaders = _loader(run, train, seed), evaluation_loader(val, 60)
+    history, seconds = _timed(run, model, *loaders, seed)
+    given = evaluate(model, evaluation_loader(test, 100), device="cpu").summary()
+    found = {"top1": given["top1"]}
     if data.views > 1:
         views = evaluation_loader(_rendered_views(data, clip), 25)
-        record["top1_views"] = evaluate(model, views, device="cpu").summary()["top1"]
-    return record
+        found["top1_views"] = evaluate(model, views, device="cpu").summary()["top1"]
+    return history, seconds, found
+
+
+def _train_detector(run: Run, seed: int) -> tuple[list[dict], float, dict]:
+    """(history, seconds, mAP on the boxes of the test clips); without validation."""
+    data, clip = run.data, run.model.clip
+    train, test = (_rendered_keyframes(data, clip, split) for split in ("train", "test"))
+    torch.manual_seed(seed)
+    model = Detector(run.model, num_classes=len(data.task.classes))
+    loader = _loader(run, train, seed, collate_fn=collate_keyframes)
+    history, seconds = _timed(run, model, loader, None, seed)
+    rng = np.random.default_rng(seed)
+    ways = {"frame_map": None, "map_shifted": partial(shift_sides, share=SHIFT, rng=rng)}
+    found = {}
+    for name, proposals in ways.items():
+        asked = DataLoader(test, 50, collate_fn=collate_keyframes)
+        seen = detect_keyframes(model, asked, proposals=proposals, device="cpu")
+        found[name] = frame_map(seen.detections, seen.truths).mean
+    return history, seconds, found
+
+
+def _loader(run: Run, train: Dataset, seed: int, **settings) -> DataLoader:
+    clips, batch = run.recipe.bn_clips, run.recipe.schedule.base_batch
+    return training_loader(train, clips, batch, seed=seed, **settings)
+
+
+def _timed(run: Run, model, train, val, seed: int) -> tuple[list[dict], float]:
+    """(history, CPU seconds) of a training."""
+    started = time.process_time()
+    history = train_slowfast(
+        model,
+        train,
+        run.recipe.schedule.epochs,
+        recipe=run.recipe,
+        execution=Execution(device="cpu", seed=seed, progress=False),
+        val_loader=val,
+    )
+    return history, time.process_time() - started
 
 
 def _file(folder: Path, run: Run, seed: int) -> Path:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from slowfast_edu.checkpoints import load_checkpoint
+from slowfast_edu.checkpoints import load_model
 from slowfast_edu.data.figures import Actions, FigureViews, MovingFigures
-from slowfast_edu.models import build_model
 from slowfast_edu.training import evaluate, evaluation_loader
 from slowfast_edu.training.metrics import wilson_interval
 
@@ -40,17 +39,15 @@ class Measured(NamedTuple):
 def load_shipped() -> nn.Module:
     """The trained model, in eval mode: ten actions, clips of 16 frames at 48 pixels.
 
-    Its labels are places in ``Actions().classes``; ``COMMAND`` made it on one thread.
+    ``model.about`` names its classes; ``COMMAND`` made it on one thread.
 
     Shape: (B, 3, 16, 48, 48), normalised -> (B, 10).
 
-    >>> load_shipped().head.projection.out_features
-    10
+    >>> load_shipped().about.size
+    48
     """
-    model = build_model("slowfast_tiny", num_classes=len(Actions().classes))
     with as_file(files("slowfast_edu.results") / WEIGHTS) as path:
-        load_checkpoint(model, path)
-    return model.eval()
+        return load_model(path)
 
 
 def measure(model: nn.Module, style: str, views: int, clips: int = 2000) -> Measured:

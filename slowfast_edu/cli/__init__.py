@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from slowfast_edu.cli.claims import add_claims
+from slowfast_edu.cli.features import add_features
+from slowfast_edu.cli.predict import add_predict
 from slowfast_edu.cli.train import add_train
 
 
@@ -121,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_inspect(commands)
     add_train(commands)
     add_claims(commands)
+    add_predict(commands)
+    add_features(commands)
 
     bench = commands.add_parser("bench", help="how fast things are on this machine")
     bench.add_argument(

@@ -8,7 +8,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from slowfast_edu.analysis import closed_form_macs
-from slowfast_edu.cli.train import FIGURES
+from slowfast_edu.cli.clips import FIGURES
+from slowfast_edu.cli.train import name_of
 from slowfast_edu.training import Execution, Recipe
 from slowfast_edu.training.batches import clips_a_batch
 from slowfast_edu.training.distributed import default_device, world_size
@@ -51,8 +52,8 @@ def told(
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
     total = found.epoch_seconds * schedule.epochs
     rows = {
-        "model": f"{arguments.preset}, {parameters:,} parameters, {gmacs:.3g} GMACs a clip "
-        f"of {config.clip.fast_frames} frames of {size}x{size}",
+        "model": f"{name_of(arguments, config)}, {parameters:,} parameters, {gmacs:.3g} "
+        f"GMACs a clip of {config.clip.fast_frames} frames of {size}x{size}",
         "data": f"{arguments.data}, {len(loader.dataset):,} clips an epoch; validation: "
         f"{held_out}",
         "recipe": f"{arguments.recipe}, {schedule.epochs} epochs of {found.steps:,} steps "

@@ -2,42 +2,49 @@
 
 import argparse
 import ast
+import sys
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import NamedTuple
 
-FIGURES = "figures:"
+from torch import nn
+
+from slowfast_edu.checkpoints import About, about_of, load_model, save_checkpoint
+from slowfast_edu.checks import check_choice
+from slowfast_edu.config import PRESETS, ModelConfig
+
+FINAL = "final.safetensors"  # the last step's weights, which are tested
+SIZE = 224
 
 
-class Clips(NamedTuple):
-    """What is trained on, validated on after each epoch, and tested on at the end."""
-
-    classes: tuple[str, ...]
-    train: object
-    val: object | None
-    test: object | None
+EPILOG = """Own videos, from a model that is trained:
+  slowfast-edu train --data FOLDER --val FOLDER --init runs/x/best.safetensors \\
+      --epochs 20 --batch 16 --set base_rate=0.02 backbone_share=0.1 frozen_bn=True
+Many processes:
+  torchrun --nproc-per-node 8 -m slowfast_edu train ..."""
 
 
 def add_train(commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "train",
-        help="train a model by a recipe; under torchrun on many GPUs",
-        epilog="Many processes: torchrun --nproc-per-node 8 -m slowfast_edu train ...",
+        help="train a model by a recipe, or fine-tune one; under torchrun on many GPUs",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EPILOG,
     )
     add = parser.add_argument
-    add("--preset", required=True, metavar="NAME", help="a model, such as slowfast_8x8_r50")
+    add("--preset", metavar="NAME", help="a model, such as slowfast_8x8_r50")
     add(
         "--data",
         required=True,
         metavar="DATA",
-        help="a list of videos, a folder with a folder a class, or figures:TASK "
+        help="a folder with a folder a class, a list of videos, or figures:TASK "
         "(actions, actions-bright, spin, hue, binding, crowd)",
     )
     add("--val", metavar="DATA", help="list or folder to validate and test on")
-    add("--format", metavar="NAME", help="of lists: kinetics, pyslowfast, ucf101")
+    add("--format", metavar="NAME", help="of lists: kinetics, pyslowfast, ucf101, labels")
     add("--root", help="where the videos are (default: beside the list)")
-    add("--fps", type=float, help="sample at this rate (default: each file's own)")
+    add("--fps", type=float, help="sample at this rate (default: --init's, or each file's)")
     add("--recipe", default="pyslowfast", help="paper or pyslowfast (default: %(default)s)")
     add("--epochs", type=int, help="default: the recipe's; 256 of the paper's if T <= 4")
     add("--batch", type=int, default=64, help="clips a step, in all (default: %(default)s)")
@@ -47,12 +54,24 @@ def add_train(commands) -> None:
         action="extend",
         default=[],
         metavar="FIELD=VALUE",
-        help="change an ingredient of the recipe: base_rate=0.05 dropout=0 bn_clips=16",
+        help="change an ingredient of the recipe: base_rate=0.05 dropout=0 bn_clips=16; to "
+        "fine-tune: backbone_share=0.1 (0: only the classifier learns) frozen_bn=True",
     )
-    add("--init", metavar="CHECKPOINT", help="begin from these weights, not from random")
-    add("--size", type=int, default=224, help="pixels of the crop (default: %(default)s)")
+    add(
+        "--init",
+        metavar="CHECKPOINT",
+        help="fine-tune these weights: best.safetensors, last.pt, or a published file "
+        "(with --preset)",
+    )
+    add("--size", type=int, help=f"pixels of the crop (default: {SIZE}, or as for --init)")
     add("--clips", type=int, default=3000, help="of figures, to train on")
     add("--views", help="of the test, clips x crops (default: 10x3; figures 4x1)")
+    _add_execution(add)
+    parser.set_defaults(run=run_train)
+
+
+def _add_execution(add: Callable) -> None:
+    """Options of how it is computed, and of where to."""
     add("--seed", type=int, default=0)
     add("--precision", default="float32", help="float32, bf16 or fp16")
     add("--channels-last", action="store_true", help="channels innermost in memory")
@@ -63,12 +82,14 @@ def add_train(commands) -> None:
     add("--tensorboard", action="store_true", help="also log for TensorBoard")
     add("--output", help="folder of the run (default: runs/PRESET-DATA)")
     add("--dry-run", action="store_true", help="say what it would take, and stop")
-    parser.set_defaults(run=run_train)
 
 
 def _recipe(arguments: argparse.Namespace, model):
-    """The named recipe with what ``--set``, ``--epochs`` and ``--size`` change."""
-    from slowfast_edu.checks import check_choice
+    """The named recipe with what ``--set``, ``--epochs`` and ``--size`` change.
+
+    Raises:
+        ValueError: an unknown ingredient or value, or what would freeze fresh weights.
+    """
     from slowfast_edu.training import Recipe, Schedule
     from slowfast_edu.training.recipe import recipe_for
 
@@ -97,83 +118,45 @@ def _value(text: str) -> object:
         return text
 
 
-def _views(text: str) -> tuple[int, int]:
-    clips, _, crops = text.partition("x")
-    if not (clips.isdigit() and crops.isdigit()):
-        raise ValueError(f"--views {text} must be clips x crops, such as 10x3")
-    return int(clips), int(crops)
+def _trained(arguments: argparse.Namespace) -> nn.Module | None:
+    """The model to fine-tune, if any; what it knows becomes the default of options."""
+    from slowfast_edu.cli.clips import FIGURES, crop_for
 
-
-def _figures(arguments: argparse.Namespace, clip) -> Clips:
-    from slowfast_edu.checks import check_choice
-    from slowfast_edu.data.figures import (
-        Actions,
-        Binding,
-        Crowd,
-        FigureViews,
-        Hue,
-        MovingFigures,
-        Spin,
-    )
-
-    styles = ("bright", "negative", "point_light")
-    tasks = {f"actions-{style}": Actions(style=style) for style in styles}
-    tasks |= {"actions": Actions(), "spin": Spin(), "hue": Hue()}
-    tasks |= {"binding": Binding(), "crowd": Crowd()}
-    name = arguments.data.removeprefix(FIGURES)
-    check_choice("--data figures:", name, tasks)
-    clips, crops = _views(arguments.views or "4x1")
-    if crops != 1 or arguments.val:
+    if arguments.preset is not None:
+        check_choice("preset", arguments.preset, PRESETS)
+    elif not arguments.init:
         raise ValueError(
-            "figures have one crop and splits of their own: --views 4x1 and no --val"
+            "which model? name one with --preset, such as slowfast_8x8_r50, or with --init "
+            "a checkpoint to fine-tune"
         )
-    task = tasks[name]
-    sets = [
-        MovingFigures(task, count, clip, size=arguments.size, split=split)
-        for split, count in (("train", arguments.clips), ("val", 500), ("test", 2000))
-    ]
-    return Clips(task.classes, sets[0], sets[1], FigureViews(sets[2], clips))
+    model = load_model(arguments.init, arguments.preset) if arguments.init else None
+    about = About() if model is None else about_of(model)
+    if arguments.size is None and about.size:
+        own = arguments.data.startswith(FIGURES)
+        arguments.size = about.size if own else crop_for(about.size)
+    arguments.size = arguments.size or SIZE
+    arguments.fps = arguments.fps or about.frames_per_second
+    return model
 
 
-def _videos(arguments: argparse.Namespace, clip, augmentation) -> Clips:
-    from slowfast_edu.data.annotations import Annotations
-    from slowfast_edu.data.datasets import VideoClips, VideoViews
-    from slowfast_edu.data.formats import read_annotations
-    from slowfast_edu.data.transforms import EvalTransform
-
-    known = {"format": arguments.format, "root": arguments.root}
-    listed = read_annotations(arguments.data, **known)
-    if not isinstance(listed, Annotations):
-        raise ValueError(
-            f"{arguments.data} is a list of boxes; train wants a label a video"
-        )
-    rest = {"frames_per_second": arguments.fps, "bad": "skip"}
-    train = VideoClips(listed, clip, transform=augmentation, seed=arguments.seed, **rest)
-    if not arguments.val:
-        return Clips(listed.classes, train, None, None)
-    clips, crops = _views(arguments.views or "10x3")
-    short = round(arguments.size * 256 / 224)
-    held = read_annotations(arguments.val, **known, classes=listed.classes)
-    one = EvalTransform(size=short, crops=1)
-    val = VideoViews(held, clip, clips=1, transform=one, **rest)
-    many = EvalTransform(size=short, crops=crops)
-    test = VideoViews(held, clip, clips=clips, transform=many, **rest)
-    return Clips(listed.classes, train, val, test)
+def name_of(arguments: argparse.Namespace, config: ModelConfig) -> str:
+    """What to call the model: its preset, or the checkpoint that it begins from."""
+    known = (name for name, preset in PRESETS.items() if preset == config)
+    return arguments.preset or next(known, None) or Path(arguments.init).stem
 
 
 def run_train(arguments: argparse.Namespace) -> None:
     """Train, or with ``--dry-run`` say what that would take."""
     import torch
 
-    from slowfast_edu.checkpoints import load_checkpoint
-    from slowfast_edu.checks import check_choice
-    from slowfast_edu.config import PRESETS
+    from slowfast_edu.applications.fine_tuning import new_classes
+    from slowfast_edu.cli.clips import clips_for
     from slowfast_edu.models import build_model
     from slowfast_edu.training import Execution, training_loader
-    from slowfast_edu.training.distributed import process_group
+    from slowfast_edu.training.distributed import process_group, rank
 
-    check_choice("preset", arguments.preset, PRESETS)
-    config = PRESETS[arguments.preset]
+    model = _trained(arguments)
+    config = PRESETS[arguments.preset] if model is None else model.config
     recipe = _recipe(arguments, config)
     names = ("seed", "precision", "channels_last", "compile", "tensorboard")
     execution = Execution(
@@ -181,14 +164,15 @@ def run_train(arguments: argparse.Namespace) -> None:
         save_every_steps=arguments.save_every,
         evaluate_every_epochs=arguments.evaluate_every,
     )
-    if arguments.data.startswith(FIGURES):
-        clips = _figures(arguments, config.clip)
-    else:
-        clips = _videos(arguments, config.clip, recipe.augmentation)
+    clips = clips_for(arguments, config.clip, recipe)
     torch.manual_seed(arguments.seed)
-    model = build_model(config, len(clips.classes))
-    if arguments.init:
-        load_checkpoint(model, arguments.init)
+    if model is None:
+        model = build_model(config, len(clips.about.classes))
+        model.about = clips.about
+    else:
+        said = new_classes(model, clips.about)
+        if not rank():
+            print(f"{arguments.init}: {said}", file=sys.stderr)
     loader = training_loader(
         clips.train,
         recipe.bn_clips,
@@ -212,13 +196,15 @@ def _preview(arguments, model, loader, recipe, execution) -> None:
         print(lines)
 
 
-def _train(arguments, model, loader, clips: Clips, recipe, execution) -> None:
+def _train(arguments, model, loader, clips, recipe, execution) -> None:
     from slowfast_edu.training import evaluate, evaluation_loader, train_slowfast
     from slowfast_edu.training.distributed import rank
     from slowfast_edu.training.precision import PRECISIONS
+    from slowfast_edu.training.saving import writing
 
     stem = Path(arguments.data.replace(":", "-")).stem
-    folder = Path(arguments.output or f"runs/{arguments.preset}-{stem}")
+    name = name_of(arguments, model.config)
+    folder = Path(arguments.output or f"runs/{name}-{stem}")
     workers = arguments.workers
     history = train_slowfast(
         model,
@@ -231,7 +217,9 @@ def _train(arguments, model, loader, clips: Clips, recipe, execution) -> None:
     )
     unread = sum(row["unread"] for row in history)
     if not rank():
-        print(f"{folder}: last.pt, log.csv; {unread} clips could not be read")
+        with writing(folder / FINAL):
+            save_checkpoint(model, folder / FINAL)
+        print(f"{folder}: {FINAL}, last.pt, log.csv; {unread} clips could not be read")
     if clips.test is None:
         return
     # Thirty views are 755 MB: few of them are to wait in line.

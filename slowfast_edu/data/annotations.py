@@ -5,8 +5,9 @@ a function that returns one; ``lines`` names file and line for it. No reader ope
 video: a missing or broken one is told by whoever reads it.
 """
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,13 +24,15 @@ from slowfast_edu.data.lines import (
 )
 
 KINETICS_COLUMNS = ("label", "youtube_id", "time_start", "time_end")
+LABELS_COLUMNS = ("path", "labels")
+BETWEEN_LABELS = ";"
 
 
 class LabelledVideo(NamedTuple):
-    """A video's path below the root, with forward slashes, and its class."""
+    """A video's path below the root, with forward slashes, and its class, or classes."""
 
     name: str
-    label: int
+    label: int | tuple[int, ...]
 
 
 class Annotations(NamedTuple):
@@ -44,6 +47,11 @@ class Annotations(NamedTuple):
     root: Path
     classes: tuple[str, ...]
     videos: tuple[LabelledVideo, ...]
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether a video may have several labels, or none: each is then a tuple."""
+        return any(isinstance(video.label, tuple) for video in self.videos)
 
 
 def folder_per_class(root: PathLike, classes: Sequence[str] | None = None) -> Annotations:
@@ -97,17 +105,8 @@ def kinetics_csv(
     Raises:
         AnnotationError: a wrong line, a repeated one, or none.
     """
-    rows = list(csv_rows(path))
-    header = rows[0][1] if rows else []
-    for column in KINETICS_COLUMNS:
-        if column not in header:
-            refuse(path, 1, f"misses the column {column!r}; it has {', '.join(header)}")
-    place = [header.index(column) for column in KINETICS_COLUMNS]
     wanted = []
-    for line, row in rows[1:]:
-        if len(row) != len(header):
-            refuse(path, line, f"has {len(row)} columns, but the header {len(header)}")
-        label, video, start, end = (row[index] for index in place)
+    for line, (label, video, start, end) in _table(path, KINETICS_COLUMNS):
         first, last = (whole_number(path, line, "a time", text) for text in (start, end))
         if not video or "/" in video or "\\" in video or not label:
             refuse(path, line, f"youtube_id={video!r} and label={label!r} must be names")
@@ -119,6 +118,45 @@ def kinetics_csv(
         (line, _stored(stored, stem, label), _label(path, line, label, number_of))
         for line, label, stem in wanted
     ]
+    return _annotations(path, root, classes, videos)
+
+
+def labels_csv(
+    path: PathLike, root: PathLike | None = None, classes: Sequence[str] | None = None
+) -> Annotations:
+    """Several labels a video: a header ``path,labels``, and ``party/1.mp4,clap;wave``.
+
+    An empty cell means that the video shows none of the classes. The names of classes
+    are what the file says, so that a slip of the pen makes a class: ``inspect`` shows it.
+
+    Args:
+        path: the CSV file. Other columns than these are passed over.
+        root: the folder that the paths start from; the file's own by default.
+        classes: names in order; sorted ones of the file by default. Give those of
+            training for testing, lest labels shift.
+
+    Raises:
+        AnnotationError: a wrong line, a repeated one, a path out of ``root``, a class that
+            training did not have, or no video at all.
+    """
+    root = Path(path).parent if root is None else Path(root)
+    wanted = []
+    for line, (name, cell) in _table(path, LABELS_COLUMNS):
+        labels = [label.strip() for label in cell.split(BETWEEN_LABELS) if cell]
+        if not name or "" in labels:
+            refuse(
+                path, line, f"path={name!r} and labels={cell!r} must be: 1.mp4,clap;wave"
+            )
+        wanted.append((line, name_below(path, line, root, name), labels))
+    named = {label for *_, labels in wanted for label in labels}
+    classes = tuple(sorted(named) if classes is None else classes)
+    number_of = {name: number for number, name in enumerate(classes)}
+    videos = [
+        (line, name, tuple(sorted({_label(path, line, one, number_of) for one in labels})))
+        for line, name, labels in wanted
+    ]
+    if videos and not named:
+        raise AnnotationError(f"{path}: no video has a label; column 'labels': clap;wave")
     return _annotations(path, root, classes, videos)
 
 
@@ -186,6 +224,20 @@ def ucf101_split(path: PathLike, class_index: PathLike, root: PathLike) -> Annot
     return _annotations(path, root, tuple(classes), videos)
 
 
+def _table(path: PathLike, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells of these columns) of a CSV file with a header."""
+    rows = list(csv_rows(path))
+    header = rows[0][1] if rows else []
+    for column in columns:
+        if column not in header:
+            refuse(path, 1, f"misses the column {column!r}; it has {', '.join(header)}")
+    place = [header.index(column) for column in columns]
+    for line, row in rows[1:]:
+        if len(row) != len(header):
+            refuse(path, line, f"has {len(row)} columns, but the header {len(header)}")
+        yield line, [row[index] for index in place]
+
+
 def _annotations(path, root, classes, videos: list) -> Annotations:
     """Of (line, name, label), refusing none at all and the same twice."""
     first_line = {}
@@ -201,7 +253,9 @@ def _annotations(path, root, classes, videos: list) -> Annotations:
 
 def _label(path: PathLike, line: int, name: str, number_of: dict[str, int]) -> int:
     if name not in number_of:
-        refuse(path, line, f"{name!r} is none of the {len(number_of)} classes")
+        near = "".join(difflib.get_close_matches(name, number_of, n=1))
+        hint = f"; the nearest is {near!r}" if near else ""
+        refuse(path, line, f"{name!r} is none of the {len(number_of)} classes{hint}")
     return number_of[name]
 
 

@@ -30,7 +30,8 @@ from slowfast_edu.data.video import Video, VideoError
 from slowfast_edu.sampling import SHORT_RULES, exact_rate, last_start, random_start
 
 BAD = ("raise", "skip")
-LabelledTransform = Callable[[np.ndarray, int, np.random.Generator], tuple[Tensor, int]]
+Label = int | Tensor  # of several labels float32 (classes,)
+LabelledTransform = Callable[[np.ndarray, Label, np.random.Generator], tuple[Tensor, Label]]
 
 
 class _VideoFiles(Dataset):
@@ -80,13 +81,28 @@ def _names(annotations: Annotations, short: str) -> list[str]:
             " such as folder_per_class(root)"
         )
     check_choice("short", short, SHORT_RULES)
+    several = annotations.several_labels
+    known = set(range(len(annotations.classes)))
     for name, label in annotations.videos:
-        if label not in range(len(annotations.classes)):
+        if isinstance(label, tuple) != several:
+            raise ValueError(
+                f"{name} has label={label}; give a tuple to all videos, or none"
+            )
+        if not known.issuperset(label if several else (label,)):
             raise ValueError(
                 f"{name} has label={label}, must be 0 to {len(annotations.classes) - 1}, a "
                 "place in annotations.classes"
             )
     return [video.name for video in annotations.videos]
+
+
+def _target(annotations: Annotations, label: int | tuple[int, ...]) -> int | Tensor:
+    """What is learnt: the label, or of several float32 (classes,) with 1 for each."""
+    if not isinstance(label, tuple):
+        return label
+    target = torch.zeros(len(annotations.classes))
+    target[list(label)] = 1
+    return target
 
 
 class VideoClips(_VideoFiles):
@@ -134,7 +150,8 @@ class VideoClips(_VideoFiles):
         video = self._video(name)
         start = random_start(self.clip, video.info.frames, rng)
         frames = video.read_clip(self.clip, start, self.short)
-        return Sample(*self.transform(frames, label, rng), name)
+        target = _target(self.annotations, label)
+        return Sample(*self.transform(frames, target, rng), name)
 
 
 class VideoViews(_VideoFiles):
@@ -175,7 +192,7 @@ class VideoViews(_VideoFiles):
         video = self._video(name)
         clips = video.read_views(self.clip, self.clips, self.short)
         views = torch.cat([self.transform(frames) for frames in clips])
-        return Sample(views, label, name)
+        return Sample(views, _target(self.annotations, label), name)
 
 
 class KeyframeClips(_VideoFiles):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 # These say when each frame is shown and find a key frame exactly. A transport stream
 # seeks late, AVI's stamps are in decoding order, raw H.264 has none: all from the start.
@@ -129,6 +130,12 @@ def _refuse_truncated(path: Path, stream) -> None:
 def _quarter_turns(frame: av.VideoFrame) -> int:
     """Quarter turns counter-clockwise, as ``numpy.rot90`` counts them."""
     return round(frame.rotation / 90) % 4
+
+
+def _upright(frame: av.VideoFrame, converter: VideoReformatter) -> np.ndarray:
+    """RGB (H, W, 3) as a player shows it; the converter is prepared once, not each time."""
+    rgb = converter.reformat(frame, format="rgb24").to_ndarray()
+    return np.rot90(rgb, _quarter_turns(frame))
 
 
 def _packets(container, stream) -> tuple[list[_Packet], av.VideoFrame | None]:
@@ -268,34 +275,40 @@ def check_frames_decode(path: Path, index: PacketIndex) -> None:
     _refuse_lost(path, every, found)
 
 
-def decode_frames(
+def iterate_frames(
     path: Path, index: PacketIndex, numbers: Iterable[int]
-) -> dict[int, np.ndarray]:
-    """Decode frames, each once, and as few others as their key frames allow.
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode frames, each once, and as few others as their key frames allow; hold none.
+
+    In the order of showing; what a jump misses comes last (none with ``seekable=False``).
 
     Args:
         path: the file that was indexed.
         index: from ``index_packets``.
         numbers: which frames, in the order of showing, from 0.
 
-    Returns:
-        {number: uint8 RGB of shape (H, W, 3), upright}.
+    Yields:
+        (number, uint8 RGB of shape (H, W, 3), upright).
 
     Raises:
         VideoError: a frame that is asked for is damaged or missing.
     """
-    wanted = sorted(set(numbers))
-    images = {}
+    wanted, found, converter = sorted(set(numbers)), set(), VideoReformatter()
     with _open(path) as (container, stream):
         for run in _runs(index, wanted):
             if index.seekable:
                 start = index.shown_at[_key_before(index, run[0])]
                 container.seek(start, stream=stream, backward=True)
             for number, frame in _sound_frames(path, container, stream, index, set(run)):
-                upright = np.rot90(frame.to_ndarray(format="rgb24"), _quarter_turns(frame))
-                images[number] = upright
-    lost = [number for number in wanted if number not in images]
+                found.add(number)
+                yield number, _upright(frame, converter)
+    lost = [number for number in wanted if number not in found]
     if lost and index.seekable:  # rare open GOPs let a jump land late: no jumps then
-        return images | decode_frames(path, index._replace(seekable=False), lost)
-    _refuse_lost(path, wanted, images)
-    return images
+        yield from iterate_frames(path, index._replace(seekable=False), lost)
+    else:
+        _refuse_lost(path, wanted, found)
+
+
+def decode_frames(path: Path, index: PacketIndex, numbers: Iterable[int]) -> dict:
+    """All of ``iterate_frames`` at once: {number: frame}."""
+    return dict(iterate_frames(path, index, numbers))

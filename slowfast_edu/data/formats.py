@@ -5,16 +5,18 @@ from pathlib import Path
 
 from slowfast_edu.checks import check_choice
 from slowfast_edu.data.annotations import (
+    LABELS_COLUMNS,
     Annotations,
     folder_per_class,
     kinetics_csv,
+    labels_csv,
     pyslowfast_csv,
     ucf101_split,
 )
 from slowfast_edu.data.ava import KeyframeAnnotations, ava_csv
 from slowfast_edu.data.lines import AnnotationError, PathLike, text_lines
 
-FORMATS = ("folders", "kinetics", "pyslowfast", "ucf101", "ava")
+FORMATS = ("folders", "kinetics", "pyslowfast", "ucf101", "ava", "labels")
 CLASS_INDEX = "classInd.txt"  # UCF101's list of classes, beside its splits
 
 
@@ -33,6 +35,8 @@ def detect_format(path: PathLike) -> str:
     cells = first.split(",")
     if "youtube_id" in (cell.strip() for cell in cells):
         return "kinetics"
+    if set(LABELS_COLUMNS) <= {cell.strip() for cell in cells}:
+        return "labels"
     if len(cells) in (2, 7, 8) and "/" not in first and "." not in cells[0]:
         return "ava"
     if "/" in first and (path.parent / CLASS_INDEX).is_file():
@@ -77,6 +81,8 @@ def read_annotations(
         raise AnnotationError(f"{root}: no such folder; root must hold the videos")
     if format == "kinetics":
         return kinetics_csv(path, root, classes)
+    if format == "labels":
+        return labels_csv(path, root, classes)
     if format == "pyslowfast":
         return pyslowfast_csv(path, root, classes)
     if format == "ucf101":

@@ -105,6 +105,8 @@ def _counts(annotations: Annotations | KeyframeAnnotations) -> Counter:
     if isinstance(annotations, KeyframeAnnotations):
         people = (person for k in annotations.keyframes for person in k.people)
         return Counter(label for person in people for label in person.labels)
+    if annotations.several_labels:
+        return Counter(label for video in annotations.videos for label in video.label)
     return Counter(video.label for video in annotations.videos)
 
 

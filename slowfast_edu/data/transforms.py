@@ -275,13 +275,17 @@ class TrainTransform:
             check_mirror(self.flipped_labels)
 
     def __call__(
-        self, frames: np.ndarray, label: int, rng: np.random.Generator
-    ) -> tuple[Tensor, int]:
-        """Frames (T, H, W, 3) -> clip (C, T, size, size), and the label after a flip."""
+        self, frames: np.ndarray, label: int | Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor, int | Tensor]:
+        """Frames (T, H, W, 3) -> clip (C, T, size, size), and the label after a flip.
+
+        Several labels are float32 (classes,), which a flip leaves.
+        """
         clip = random_short_side(as_clip(frames), rng, self.least, self.most)
         clip = random_crop(clip, self.size, rng)
-        clip, labels = random_flip(clip, torch.tensor([label]), rng, self.flipped_labels)
-        return normalize(clip)[0], int(labels)
+        given = torch.as_tensor(label)[None]
+        clip, labels = random_flip(clip, given, rng, self.flipped_labels)
+        return normalize(clip)[0], labels[0] if labels.ndim > 1 else int(labels)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

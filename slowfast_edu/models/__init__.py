@@ -1,9 +1,13 @@
-"""The models. Read: plan, blocks, lateral, non_local, slowfast, heads, baselines."""
+"""The models.
+
+Read: plan, blocks, lateral, non_local, slowfast, heads, baselines, detection.
+"""
 
 from torch import nn
 
 from slowfast_edu.config import PRESETS, BaselineConfig, ModelConfig, SlowFastConfig
 from slowfast_edu.models.baselines import Baseline
+from slowfast_edu.models.detection import Detector
 from slowfast_edu.models.inputs import Pathways, example_clip, split_pathways
 from slowfast_edu.models.lateral import LateralConnection, time_to_channel
 from slowfast_edu.models.slowfast import (
@@ -16,6 +20,7 @@ from slowfast_edu.models.slowfast import (
 
 __all__ = [
     "Baseline",
+    "Detector",
     "FastPathway",
     "LateralConnection",
     "Pathways",

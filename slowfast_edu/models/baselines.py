@@ -57,7 +57,9 @@ class SamePadConv(ConvBNReLU):
         self.conv.padding = (0, 0, 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        pads = same_padding(x.shape[2:], self.conv.kernel_size, self.conv.stride)
+        pairs = zip(self.conv.kernel_size, self.conv.dilation, strict=True)
+        kernel = [d * (k - 1) + 1 for k, d in pairs]  # from the first to the last pixel
+        pads = same_padding(x.shape[2:], kernel, self.conv.stride)
         return super().forward(F.pad(x, pads))
 
 

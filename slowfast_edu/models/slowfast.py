@@ -114,15 +114,27 @@ class SlowFast(nn.Module):
         init_weights(self)
 
     def forward(self, clip: Tensor | Pathways) -> Tensor:
-        slow, fast = split_pathways(clip, self.config)
-        for name in LAYERS:
-            if slow is not None:
-                slow = getattr(self.slow, name)(slow)
-            if fast is not None:
-                fast = getattr(self.fast, name)(fast)
-            if name in self.lateral:
-                slow = self.lateral[name](slow, fast)
-        return self.head(*(x for x in (slow, fast) if x is not None))
+        return self.head(*pathway_features(self, split_pathways(clip, self.config)))
+
+
+def pathway_features(model: nn.Module, inputs: Pathways) -> tuple[Tensor, ...]:
+    """What the pathways give to a head: the output of res5, Slow's before Fast's.
+
+    Args:
+        model: with ``slow``, ``fast`` and ``lateral`` as ``SlowFast`` has them.
+        inputs: of ``split_pathways``.
+
+    Shape: Pathways -> one (B, C_i, T_i, H_i, W_i) a pathway that there is.
+    """
+    slow, fast = inputs
+    for name in LAYERS:
+        if slow is not None:
+            slow = getattr(model.slow, name)(slow)
+        if fast is not None:
+            fast = getattr(model.fast, name)(fast)
+        if name in model.lateral:
+            slow = model.lateral[name](slow, fast)
+    return tuple(x for x in (slow, fast) if x is not None)
 
 
 def _config_from(alpha, beta, slow_channels, num_frames) -> SlowFastConfig:

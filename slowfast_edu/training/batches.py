@@ -5,13 +5,14 @@ statistics). Pass k of a step holds the same clips whether one process runs all 
 many share them, so that both train the same model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from slowfast_edu.checks import check_count, nearest_multiples
-from slowfast_edu.data.batches import Batch, collate_clips
+from slowfast_edu.data.batches import Batch, KeyframeBatch, collate_clips
 from slowfast_edu.training.distributed import rank, world_size
 
 
@@ -76,7 +77,13 @@ def mix(*numbers: int) -> int:
 
 
 def training_loader(
-    dataset: Dataset, clips: int, batch: int, *, workers: int = 0, seed: int = 0
+    dataset: Dataset,
+    clips: int,
+    batch: int,
+    *,
+    workers: int = 0,
+    seed: int = 0,
+    collate_fn: Callable = collate_clips,
 ) -> DataLoader:
     """A loader that gives this process its passes; the same training on any number of them.
 
@@ -86,6 +93,7 @@ def training_loader(
         batch: clips of one step, over all processes.
         workers: processes that decode or render.
         seed: of the order.
+        collate_fn: ``collate_keyframes`` for a data set of ``KeyframeSample``.
 
     Raises:
         ValueError: see ``ShardedBatches``.
@@ -94,7 +102,7 @@ def training_loader(
         dataset,
         batch_sampler=ShardedBatches(len(dataset), clips, batch, seed),
         num_workers=workers,
-        collate_fn=collate_clips,
+        collate_fn=collate_fn,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),  # or workers' seeds are drawn from the global one
     )
@@ -154,15 +162,31 @@ def clips_a_batch(loader: DataLoader) -> int:
     return getattr(loader.batch_sampler, "clips", None) or loader.batch_size
 
 
+def labels_of(batch: tuple) -> Tensor:
+    """A batch's labels: one row a clip, or a box if it has boxes."""
+    return batch.labels if isinstance(batch, KeyframeBatch) else batch[1]
+
+
 def in_passes(batch: tuple, clips: int) -> list[tuple]:
     """A loader's batch in passes of at most ``clips``, which BN normalises together."""
     if len(batch[0]) <= clips:
         return [batch]
-    names = getattr(batch, "names", list(map(str, range(len(batch[0])))))
     parts = range(0, len(batch[0]), clips)
+    if isinstance(batch, KeyframeBatch):
+        return [_keyframes(batch, i, clips) for i in parts]
+    names = getattr(batch, "names", list(map(str, range(len(batch[0])))))
     return [
         Batch(*(x[i : i + clips] for x in (batch[0], batch[1], names)), []) for i in parts
     ]
+
+
+def _keyframes(batch: KeyframeBatch, first: int, clips: int) -> KeyframeBatch:
+    """Some clips of a batch, with their boxes."""
+    own = (batch.boxes[:, 0] >= first) & (batch.boxes[:, 0] < first + clips)
+    boxes = batch.boxes[own]  # a copy
+    boxes[:, 0] -= first
+    part = slice(first, first + clips)
+    return KeyframeBatch(batch.clips[part], boxes, batch.labels[own], batch.names[part], [])
 
 
 def first_passes(loader: DataLoader, epoch: int, count: int) -> DataLoader:

@@ -8,9 +8,12 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
 import torch
 import torch.distributed as dist
+
+JOINS = count()  # of this process
 
 
 def _told(name: str, alone: int) -> int:
@@ -64,8 +67,9 @@ def process_group() -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(default_device())
     store, own, world = next(dist.rendezvous("env://"))
-    # After a restart torchrun's store may still hold the addresses of who is gone.
-    store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
+    # torchrun's store still holds the addresses of a join or a process before.
+    own_part = f"{os.environ['TORCHELASTIC_RESTART_COUNT']}/{next(JOINS)}"
+    store = dist.PrefixStore(own_part, store)
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, store=store, rank=own, world_size=world)
     yield

@@ -1,7 +1,6 @@
 """What a model says of every clip of a data set, on one process or many."""
 
 import io
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from tqdm.auto import tqdm
 
 from slowfast_edu.data.batches import Batch, Problem, collate_clips
 from slowfast_edu.data.transforms import normalize
-from slowfast_edu.files import write_whole
+from slowfast_edu.files import natural_order, write_whole
 from slowfast_edu.training import metrics
 from slowfast_edu.training.distributed import default_device, gather, rank, world_size
 
@@ -134,7 +133,8 @@ def evaluate(
 ) -> Predictions:
     """Ask a model about every clip, averaging softmax over views (section 4, "Inference").
 
-    Of several labels a clip it averages sigmoids (the paper's Charades: the maximum).
+    Of several labels a clip each sigmoid's maximum over all views counts (as on Charades),
+    for an action may be seen in one of them alone.
     Under ``torchrun`` each process asks about its share, and all return the whole.
 
     Args:
@@ -154,7 +154,7 @@ def evaluate(
     model.to(device)
     rows, problems = [], []
     silent = not progress or rank() > 0
-    with _eval_mode(model):
+    with eval_mode(model):
         for batch in tqdm(loader, unit="batch", disable=silent, file=sys.stderr):
             seen = len(rows) + len(problems)
             batch = _as_batch(batch, seen)
@@ -167,7 +167,8 @@ def evaluate(
 
 
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """For a while, all of a model is in eval mode; then each module is as it was."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -222,8 +223,9 @@ def _probabilities(
         )
     scores = scores.unflatten(0, (len(batch.names), -1))  # (B, V, classes)
     _check_finite(scores, batch.names)
-    chances = scores.sigmoid() if columns else scores.softmax(dim=2)
-    return chances.mean(dim=1).cpu().numpy()
+    if columns:
+        return scores.sigmoid().amax(dim=1).cpu().numpy()
+    return scores.softmax(dim=2).mean(dim=1).cpu().numpy()
 
 
 def _check_finite(scores: Tensor, names: list[str]) -> None:
@@ -238,18 +240,12 @@ def _check_finite(scores: Tensor, names: list[str]) -> None:
 def _merged(shares: list[tuple[list, list]]) -> Predictions:
     """Of all processes, in an order that does not depend on how many they were."""
     problems = [problem for _, found in shares for problem in found]
-    problems.sort(key=lambda problem: _natural(problem.name))
+    problems.sort(key=lambda problem: natural_order(problem.name))
     rows = [row for found, _ in shares for row in found]
     if not rows:
         all_are = "; all {} are problems, the first {}: {}"
         why = all_are.format(len(problems), *problems[0]) if problems else ""
         raise ValueError(f"the loader gives no clip{why}")
-    rows.sort(key=lambda row: (_natural(row[0]), row[1]))
+    rows.sort(key=lambda row: (natural_order(row[0]), row[1]))
     names, _, labels, probabilities = zip(*rows, strict=True)
     return Predictions(list(names), np.stack(labels), np.stack(probabilities), problems)
-
-
-def _natural(name: str) -> tuple[list, str]:
-    """A key to sort by that takes the digits in a name for numbers."""
-    parts = re.split("([0-9]+)", name)  # every other one is a number
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from slowfast_edu.checkpoints import save_checkpoint
+from slowfast_edu.checkpoints import about_of, as_metadata, save_checkpoint
 from slowfast_edu.checks import check_model
 from slowfast_edu.training.batches import (
     batches_a_step,
@@ -29,7 +29,7 @@ from slowfast_edu.training.evaluation import evaluate
 from slowfast_edu.training.log import check_tensorboard, write_log
 from slowfast_edu.training.pace import Pace
 from slowfast_edu.training.precision import PRECISIONS
-from slowfast_edu.training.recipe import PYSLOWFAST, Recipe
+from slowfast_edu.training.recipe import PYSLOWFAST, Recipe, learning_kept, set_train_mode
 from slowfast_edu.training.saving import (
     BEST,
     Progress,
@@ -81,6 +81,7 @@ class _Run:
         told |= {"clips": len(self.loader.dataset), "seed": self.execution.seed}
         told["clips of a pass"] = self.clips
         told["seed of the loader"] = getattr(self.loader.batch_sampler, "seed", None)
+        told["about"] = about_of(self.model)
         told["weights"] = sum(weight.numel() for weight in self.model.parameters())
         return {name: repr(value) for name, value in told.items()}
 
@@ -110,6 +111,7 @@ class _Run:
             return
         state = {
             "model": self.model.state_dict(),
+            "metadata": as_metadata(self.model.config, about_of(self.model)),
             "optimizer": self.stepper.optimizer.state_dict(),
             "scaler": self.stepper.scaler.state_dict(),
             "progress": asdict(self.progress) | {"passes": passes, "problems": unread},
@@ -123,8 +125,8 @@ class _Run:
 
     def train_epoch(self, bar) -> dict[str, float]:
         """All steps of an epoch that are not done yet; returns the epoch's row."""
-        here, model = self.progress, self.model
-        model.train()
+        here = self.progress
+        set_train_mode(self.recipe, self.model)
         batches = epoch_of(
             self.loader, self.execution.seed, here.epoch, here.step * self.batches
         )
@@ -240,11 +242,13 @@ def train_slowfast(
     check_model(model)
     if epochs is not None:
         recipe = replace(recipe, schedule=recipe.schedule.lasting(epochs))
-    with process_group():
+    with process_group(), learning_kept(model):
         torch.manual_seed(execution.seed)
         prepare_model(model, recipe, execution)
-        run = _Run(model, train_loader, recipe, execution, folder)
-        return _go_through(run, val_loader, on_epoch)
+        # The run has no name here, so that it is gone, and DDP with it, before the group.
+        return _go_through(
+            _Run(model, train_loader, recipe, execution, folder), val_loader, on_epoch
+        )
 
 
 def _go_through(

@@ -1,9 +1,11 @@
 """What a training run will take, from a few timed passes: ``train --dry-run``."""
 
 import math
+import re
 import sys
 import time
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -13,7 +15,7 @@ from torch.utils.data import DataLoader
 from slowfast_edu.data.batches import Problem, collate_clips
 from slowfast_edu.training.batches import batches_a_step, clips_a_batch
 from slowfast_edu.training.distributed import default_device
-from slowfast_edu.training.recipe import Recipe
+from slowfast_edu.training.recipe import Recipe, set_train_mode
 from slowfast_edu.training.step import Execution, Stepper, prepare_model
 
 TIMED_CLIPS = (2, 4)  # of a pass; a whole one may not fit where only a preview is wanted
@@ -45,11 +47,15 @@ class Preview(NamedTuple):
         return self.steps * (max(both) if self.workers else sum(both))
 
 
-def _peak_bytes(device: torch.device) -> float:
+def peak_bytes(device: torch.device) -> float:
+    """The most memory held so far: of a GPU, or of this process; NaN on Windows."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     if sys.platform == "win32":
         return math.nan
+    status = Path("/proc/self/status")  # Linux; there ru_maxrss is the parent's, if more
+    if status.exists() and (found := re.search(r"VmHWM:\s*(\d+) kB", status.read_text())):
+        return 1024 * int(found[1])
     import resource  # Unix only
 
     unit = 1 if sys.platform == "darwin" else 1024
@@ -72,7 +78,7 @@ def preview(
     device = torch.device(execution.device or default_device())
     clips = clips_a_batch(loader)
     prepare_model(model, recipe, execution)
-    model.train()
+    set_train_mode(recipe, model)
     counts = sorted({min(count, clips) for count in TIMED_CLIPS})
     started = time.perf_counter()
     samples = _readable(loader.dataset, counts[-1])
@@ -84,7 +90,7 @@ def preview(
         stepper([(batch, True)], step=0, rate=0.0)  # the first one also allocates
         started = time.perf_counter()
         stepper([(batch, True)], step=0, rate=0.0)
-        points.append((count, time.perf_counter() - started, _peak_bytes(device)))
+        points.append((count, time.perf_counter() - started, peak_bytes(device)))
     seconds, memory = (_line(points, column, clips) for column in (1, 2))
     passes = batches_a_step(loader, execution.accumulate)
     return Preview(

@@ -1,5 +1,7 @@
 """What a training run does, as data: the two named recipes and all their ingredients."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Real
 from types import MappingProxyType
@@ -11,6 +13,7 @@ from slowfast_edu.config import ModelConfig
 from slowfast_edu.data.transforms import TrainTransform
 from slowfast_edu.training.schedule import Schedule, check_positive
 
+HEAD = "head."  # how the names of the classifier's parameters begin
 KINETICS_SCHEDULE, KINETICS_CROPS = Schedule(), TrainTransform()
 DECAYS = ("all", "not_bn", "weights")
 INITIALIZATIONS = ("he", "torch")
@@ -34,6 +37,8 @@ class Recipe:
         bn_clips: clips over which BN takes its statistics, and so of one forward pass.
         precise_bn_batches: passes over which BN's statistics are averaged anew before each
             evaluation; 0 takes the running ones.
+        frozen_bn: BN normalises with the statistics it came with, in training too: for
+            fine-tuning on few clips. Its weights still learn.
         clip_grad_norm: largest norm of all gradients together, or None.
         augmentation: size jitter, crop and flip: the ``transform`` of the data set.
 
@@ -51,6 +56,7 @@ class Recipe:
     dropout: float = 0.5
     bn_clips: int = 8
     precise_bn_batches: int = 200
+    frozen_bn: bool = False
     clip_grad_norm: float | None = None
     augmentation: TrainTransform = KINETICS_CROPS
 
@@ -63,7 +69,7 @@ class Recipe:
         check_count("precise_bn_batches", self.precise_bn_batches, 0)
         if self.clip_grad_norm is not None:
             check_positive("clip_grad_norm", self.clip_grad_norm)
-        for name in ("nesterov", "zero_last_bn"):
+        for name in ("nesterov", "zero_last_bn", "frozen_bn"):
             check_choice(name, getattr(self, name), (True, False))
         for name in ("momentum", "weight_decay", "dropout"):
             value = getattr(self, name)
@@ -121,11 +127,25 @@ def is_fresh(model: nn.Module) -> bool:
 
 
 def apply_to_model(recipe: Recipe, model: nn.Module) -> None:
-    """Set dropout, and if the model is fresh its first weights, as the recipe says."""
+    """Set dropout, what is frozen, and if the model is fresh its first weights.
+
+    Raises:
+        ValueError: what is to be frozen was never trained.
+    """
+    share, fresh = recipe.schedule.backbone_share, is_fresh(model)
+    if fresh and (not share or recipe.frozen_bn):
+        what = "frozen_bn=True" if share else f"backbone_share={share}"
+        raise ValueError(
+            f"{what} freezes what nothing has trained; load weights first (--init), or "
+            "leave it out"
+        )
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = recipe.dropout
-    if not is_fresh(model):
+    if not share:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.startswith(HEAD))
+    if not fresh:
         return
     for name, module in model.named_modules():
         if recipe.initialization == "torch" and isinstance(module, nn.Conv3d | nn.Linear):
@@ -134,18 +154,47 @@ def apply_to_model(recipe: Recipe, model: nn.Module) -> None:
             nn.init.zeros_(module.weight)
 
 
+@contextmanager
+def learning_kept(model: nn.Module) -> Iterator[None]:
+    """Afterwards each parameter learns, or not, as before: a recipe freezes for a run."""
+    before = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    try:
+        yield
+    finally:
+        for parameter, learns in before:
+            parameter.requires_grad_(learns)
+
+
+def set_train_mode(recipe: Recipe, model: nn.Module) -> None:
+    """``model.train()``, but for BN that is frozen."""
+    model.train()
+    if recipe.frozen_bn:
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
+
+
 def parameter_groups(recipe: Recipe, model: nn.Module) -> list[dict]:
-    """The model's parameters for SGD: those that decay, and those that do not."""
-    decaying, others = [], []
-    for module in model.modules():
+    """The model's parameters for SGD, by whether they decay and how fast they learn.
+
+    Returns:
+        One dict a group, with ``rate_share``: of the schedule's rate.
+    """
+    groups: dict[tuple, list] = {}
+    for prefix, module in model.named_modules():
         is_bn = isinstance(module, nn.modules.batchnorm._BatchNorm)
         for name, parameter in module.named_parameters(recurse=False):
+            is_head = f"{prefix}.{name}".startswith(HEAD)
+            share = 1.0 if is_head else recipe.schedule.backbone_share
             spared = is_bn and recipe.decays != "all"
             spared |= name == "bias" and recipe.decays == "weights"
             if parameter.requires_grad:
-                (others if spared else decaying).append(parameter)
-    groups = [
-        {"params": decaying, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
+                groups.setdefault((spared, share), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "weight_decay": 0.0 if spared else recipe.weight_decay,
+            "rate_share": share,
+        }
+        for (spared, share), parameters in sorted(groups.items(), key=lambda g: g[0])
     ]
-    return [group for group in groups if group["params"]]

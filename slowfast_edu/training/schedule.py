@@ -30,6 +30,8 @@ class Schedule:
         base_rate: what the cosine begins with, at ``base_batch`` clips a step.
         base_batch: clips a step for which the rates are stated.
         warmup_rate: what warm-up begins with, at ``base_batch`` clips a step.
+        backbone_share: of that rate, at which all but the classifier learns: below 1 to
+            fine-tune; 0 freezes it.
 
     Raises:
         ValueError: a rate or count that cannot be, or a warm-up longer than training.
@@ -40,12 +42,16 @@ class Schedule:
     base_rate: float = 0.1
     base_batch: int = 64
     warmup_rate: float = 0.01
+    backbone_share: float = 1.0
 
     def __post_init__(self):
         check_count("epochs", self.epochs)
         check_count("base_batch", self.base_batch)
         check_positive("base_rate", self.base_rate)
         check_positive("warmup_rate", self.warmup_rate)
+        share = self.backbone_share
+        if not isinstance(share, Real) or not 0 <= share <= 1:
+            raise ValueError(f"backbone_share={share!r} must lie in [0, 1]; try 0.1")
         if (
             not isinstance(self.warmup_epochs, Real)
             or not 0 <= self.warmup_epochs <= self.epochs

@@ -26,7 +26,7 @@ def share_statistics(stepper: Stepper, loader: DataLoader, epoch: int, steps: in
         steps: of an epoch; no more passes than that are taken.
     """
     passes = min(stepper.recipe.precise_bn_batches, steps)
-    if passes and not rank():
+    if passes and not rank() and not stepper.recipe.frozen_bn:
         with torch.no_grad(), autocast(stepper.execution.precision, stepper.device):
             update_bn_stats(stepper.model, _clips(stepper, loader, epoch, passes), passes)
     if world_size() > 1:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from slowfast_edu.checks import check_choice, check_count
+from slowfast_edu.data.batches import KeyframeBatch
 from slowfast_edu.data.transforms import normalize
-from slowfast_edu.models import example_clip
-from slowfast_edu.training.batches import mix
+from slowfast_edu.models import Detector, example_clip
+from slowfast_edu.training.batches import labels_of, mix
 from slowfast_edu.training.distributed import default_device, rank, world_size
 from slowfast_edu.training.precision import PRECISIONS, autocast, guard_short_clips
 from slowfast_edu.training.recipe import Recipe, apply_to_model, parameter_groups
@@ -68,14 +69,14 @@ class Execution:
 
 
 def loss_of(scores: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of one label a clip; per-class sigmoid's of several."""
+    """Mean cross-entropy of one label each; per-class sigmoid's of several, as of boxes."""
     if labels.is_floating_point():
         return F.binary_cross_entropy_with_logits(scores.float(), labels)
     return F.cross_entropy(scores.float(), labels)
 
 
 def correct_of(scores: Tensor, labels: Tensor) -> Tensor:
-    """How many clips have a right label as their highest score: a number, ()."""
+    """How many clips or boxes have a right label as their highest score: a number, ()."""
     best = scores.argmax(dim=1)
     if labels.is_floating_point():
         return labels.gather(1, best[:, None]).sum()
@@ -108,7 +109,8 @@ def prepare_model(model: nn.Module, recipe: Recipe, execution: Execution) -> Non
 class Stepper:
     """One optimiser step on the clips of several passes and processes.
 
-    Every clip counts alike: a pass that is short of clips counts for less.
+    Every clip counts alike: a pass that is short of clips counts for less. Of keyframes
+    every box of a pass counts alike, and a pass by its clips.
 
     BN's running statistics are those of the first pass of rank 0, whatever the number of
     passes and processes; in training they are not used. Dropout is drawn from (seed,
@@ -162,13 +164,14 @@ class Stepper:
             rate: the learning rate.
 
         Returns:
-            (loss, correct clips, clips) of each pass of this process.
+            (loss, correct, how many) of each pass of this process: clips, or boxes of
+            keyframes.
 
         Raises:
             TrainingStopped: a loss that is not finite.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_share"]
         self.optimizer.zero_grad(set_to_none=True)
         results, finite = [], []
         for number, (batch, last) in enumerate(passes):
@@ -178,7 +181,7 @@ class Stepper:
                 loss, correct = self._forward(batch)
                 share = len(batch[0]) / self.clips / self.passes
                 self.scaler.scale(share * loss).backward()
-            results.append((loss.detach(), correct, len(batch[0])))
+            results.append((loss.detach(), correct, len(labels_of(batch))))
             finite.append(_finite_clips(batch))
         # One look at the device a step: each would wait for all that it has to do.
         results = [(float(loss), int(correct), count) for loss, correct, count in results]
@@ -201,13 +204,22 @@ class Stepper:
             yield
 
     def _forward(self, batch) -> tuple[Tensor, Tensor]:
-        """(loss, how many clips are right) of a pass."""
-        if not len(batch[0]):
+        """(loss, how many clips or boxes are right) of a pass."""
+        labels, boxes = labels_of(batch), getattr(batch, "boxes", None)
+        if boxes is not None and not isinstance(self.model, Detector):
+            raise TypeError(
+                f"the loader gives boxes, and {type(self.model).__name__} takes none; "
+                "train a Detector"
+            )
+        if not len(batch[0]) or not len(labels):
             return self._nothing()
-        clips, labels = self.prepare(batch[0]), batch[1].to(self.device, non_blocking=True)
+        labels = labels.to(self.device, non_blocking=True)
+        inputs = [self.prepare(batch[0])]
+        if boxes is not None:
+            inputs.append(boxes.to(self.device, non_blocking=True))
         with autocast(self.execution.precision, self.device):
-            scores = self.network(clips)
-        _check_labels(batch, scores.shape[1])
+            scores = self.network(*inputs)
+        _check_labels(batch, *scores.shape)
         labels = labels if labels.is_floating_point() else labels.long()
         return loss_of(scores, labels), correct_of(scores.detach(), labels)
 
@@ -221,20 +233,21 @@ class Stepper:
         return clips
 
     def _nothing(self) -> tuple[Tensor, Tensor]:
-        """A pass whose files were all bad adds nothing; other processes wait for that."""
+        """A pass without a clip or a box adds nothing; other processes wait for that."""
         clip = example_clip(self.model.config, self.recipe.augmentation.size, self.device)
         with _without_running_statistics(self.model):
             scores = self.network(torch.cat([clip, clip]))
         return 0 * scores.sum(), torch.zeros(())
 
 
-def _check_labels(batch, classes: int) -> None:
+def _check_labels(batch, count: int, classes: int) -> None:
     """Refuse labels that the model has no scores for; a GPU would only abort."""
-    labels, clips = batch[1], len(batch[0])
-    wanted = (clips, classes) if labels.is_floating_point() else (clips,)
+    labels = labels_of(batch)
+    wanted = (count, classes) if labels.is_floating_point() else (count,)
     if tuple(labels.shape) != wanted:
+        what = "boxes" if isinstance(batch, KeyframeBatch) else "clips"
         raise ValueError(
-            f"labels of shape {tuple(labels.shape)} for {clips} clips and {classes} "
+            f"labels of shape {tuple(labels.shape)} for {count} {what} and {classes} "
             f"classes; must be {wanted}"
         )
     if labels.is_floating_point() or (labels.min() >= 0 and labels.max() < classes):

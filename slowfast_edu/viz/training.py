@@ -140,6 +140,7 @@ def ledger_chart(
     axis.set_yticks(range(len(rows)), [row["model"] for row in rows])
     axis.invert_yaxis()
     axis.set_xlim(0, 100)
-    axis.set_xlabel("top-1 on 2,000 unseen clips, %; a dot is a seed")
+    measured = "mAP of the boxes in" if "map" in rows[0]["metric"] else "top-1 on"
+    axis.set_xlabel(f"{measured} 2,000 unseen clips, %; a dot is a seed")
     axis.spines[["top", "right"]].set_visible(False)
     return figure

@@ -6,7 +6,12 @@ about it; ``dataset`` hands it to torch. Read in that order.
 """
 
 from slowfast_edu.data.figures.actions import ACTIONS
-from slowfast_edu.data.figures.dataset import SPLITS, FigureViews, MovingFigures
+from slowfast_edu.data.figures.dataset import (
+    SPLITS,
+    FigureKeyframes,
+    FigureViews,
+    MovingFigures,
+)
 from slowfast_edu.data.figures.scene import FRAMES_PER_SECOND
 from slowfast_edu.data.figures.tasks import (
     HUES,
@@ -27,6 +32,7 @@ __all__ = [
     "Actions",
     "Binding",
     "Crowd",
+    "FigureKeyframes",
     "FigureViews",
     "Hue",
     "MovingFigures",

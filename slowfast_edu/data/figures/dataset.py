@@ -15,7 +15,8 @@ from torch.utils.data import Dataset
 
 from slowfast_edu.checks import check_choice, check_count, check_kind
 from slowfast_edu.config import ClipConfig
-from slowfast_edu.data.batches import Sample
+from slowfast_edu.data.batches import KeyframeSample, Sample
+from slowfast_edu.data.figures.scene import FRAMES_PER_SECOND
 from slowfast_edu.data.figures.tasks import Scene, Task
 from slowfast_edu.files import write_whole
 from slowfast_edu.sampling import fast_indices, view_starts
@@ -194,6 +195,42 @@ class FigureViews(Dataset):
         frames = torch.from_numpy(scene.frames).unflatten(0, self.times.shape)
         name = f"{self.figures.split}/{index}"
         return Sample(frames.permute(0, 4, 1, 2, 3), scene.label, name)
+
+
+class FigureKeyframes(Dataset):
+    """Who does what where: the boxes and actions of each figure of a ``Crowd``.
+
+    The keyframe is raw frame T * tau / 2 of the clip, as in ``KeyframeClips``. Load with
+    ``collate_fn=collate_keyframes``.
+
+    Args:
+        figures: of ``Crowd()``; item i shows the same scene as there.
+
+    >>> from slowfast_edu.config import PRESETS
+    >>> from slowfast_edu.data.figures import Crowd
+    >>> crowd = MovingFigures(Crowd(), 3, PRESETS["slowfast_tiny"].clip, size=32)
+    >>> sample = FigureKeyframes(crowd)[1]
+    >>> sample.boxes.shape, sample.labels.shape
+    (torch.Size([3, 4]), torch.Size([3, 10]))
+    """
+
+    def __init__(self, figures: MovingFigures):
+        self.figures = figures
+
+    def __len__(self) -> int:
+        return len(self.figures)
+
+    def __getitem__(self, index: int) -> KeyframeSample:
+        """A sample whose clip is uint8 (3, alpha * T, size, size), not normalised."""
+        scene, clip = self.figures.scene(index), self.figures.clip
+        if scene.boxes is None:
+            raise ValueError(f"task={self.figures.task!r} has no boxes; Crowd() has")
+        frames = torch.from_numpy(scene.frames).permute(3, 0, 1, 2)
+        boxes = torch.from_numpy(scene.boxes[clip.fast_frames // 2])
+        labels = torch.eye(len(self.figures.classes))[torch.from_numpy(scene.actions)]
+        seconds = clip.raw_frames // 2 / FRAMES_PER_SECOND
+        name = f"{self.figures.split}/{index % len(self)} at {seconds:g} s"
+        return KeyframeSample(frames, boxes, labels, name)
 
 
 def _save(path: Path, scene: Scene) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from numbers import Integral, Real
 
+LONGEST = 80  # characters of a value in a message
+
 
 def check_choice(field: str, value: object, allowed: Collection) -> None:
     """Refuse a value that is not among ``allowed``, naming those.
@@ -44,14 +46,18 @@ def check_frames(frames: object) -> None:
         )
 
 
-def check_kind(field: str, value: object, kind: type) -> None:
-    """Refuse a value that is not an instance of ``kind``.
+def check_kind(field: str, value: object, kind: type, way_out: str = "") -> None:
+    """Refuse a value that is not an instance of ``kind``, naming how to get one.
 
     Raises:
         ValueError: see above.
     """
     if not isinstance(value, kind):
-        raise ValueError(f"{field}={value!r} must be a {kind.__name__}: {kind.__name__}()")
+        shown = repr(value)
+        if "\n" in shown or len(shown) > LONGEST:  # a whole network, say
+            shown = f"{type(value).__name__}(...)"
+        way_out = way_out or f"{kind.__name__}()"
+        raise ValueError(f"{field}={shown} must be a {kind.__name__}: {way_out}")
 
 
 def check_kernel(field: str, kernel: int) -> None:

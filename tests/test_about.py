@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from test_checkpoints import random_state, renamed
 from training_script import QUIET, one_thread, tiny_loader, tiny_model, train
 
+from slowfast_edu.applications.detection import load_detector
 from slowfast_edu.checkpoints import (
     About,
     CheckpointError,
@@ -143,6 +144,14 @@ def test_a_preset_goes_before_what_the_file_says(tmp_path, one_preset):
 
 # Files that lie
 
+CLASSIFIER, DETECTOR = "head.projection.", "head.projection.boxes."
+OPENED = {"classifier": (load_model, CLASSIFIER), "detector": (load_detector, DETECTOR)}
+of_both = pytest.mark.parametrize("opened", OPENED)
+
+
+def with_head_of(state, prefix):
+    return {key.replace(CLASSIFIER, prefix): value for key, value in state.items()}
+
 
 def peak_megabytes():
     unit = 2**20 if sys.platform == "darwin" else 2**10
@@ -204,15 +213,17 @@ LIES = {
 }  # fmt: skip
 
 
+@of_both
 @pytest.mark.parametrize("lie", LIES)
 def test_a_file_that_lies_is_refused_in_one_line_and_little_memory(
-    lie, tmp_path, one_preset
+    lie, opened, tmp_path, one_preset
 ):
-    metadata, expected = LIES[lie]
-    save_file(random_state(SMALL), tmp_path / "a.safetensors", metadata)
+    (metadata, expected), (load, prefix) = LIES[lie], OPENED[opened]
+    state = with_head_of(random_state(SMALL), prefix)
+    save_file(state, tmp_path / "a.safetensors", metadata)
     before = peak_megabytes()
     with pytest.raises(CheckpointError) as caught:
-        load_model(tmp_path / "a.safetensors")
+        load(tmp_path / "a.safetensors")
     message = str(caught.value)
     assert message.startswith(str(tmp_path / "a.safetensors")) and expected in message
     assert "\n" not in message and len(message) < 600 + len(str(tmp_path))
@@ -225,13 +236,21 @@ def head(rows=5, features=None):
     return {"weight": torch.zeros(rows, features), "bias": torch.zeros(rows)}
 
 
+NONE = {
+    "classifier": "it has no classifier, so that it predicts nothing",
+    "detector": "it holds no detector; to train one from a classifier's weights",
+}
 HEADS = {
-    "no row": (head(rows=0), "it has no classifier"),
-    "flat": (head() | {"weight": torch.zeros(5)}, "it has no classifier"),
-    "nothing": ({}, "it has no classifier, so that it predicts nothing"),
+    "no row": (head(rows=0), NONE),
+    "flat": (head() | {"weight": torch.zeros(5)}, NONE),
+    "one number": (head() | {"weight": torch.zeros(())}, NONE),
+    "nothing": ({}, NONE),
     "narrow": (head(features=3), "its classifier does not fit: the checkpoint's is (5, 3)"),
     "no bias": ({"weight": head()["weight"]}, "its classifier does not fit"),
-    "short bias": (head() | {"bias": torch.zeros(4)}, "its classifier does not fit"),
+    "short bias": (
+        head() | {"bias": torch.zeros(4)},
+        "its classifier does not fit: the checkpoint's bias has shape (4,), the model's (5",
+    ),
     "one for all": (
         {"weight": head(1)["weight"].expand(10**9, -1), "bias": torch.zeros(5)},
         "claims shape (1000000000, ",
@@ -239,17 +258,35 @@ HEADS = {
 }
 
 
+@of_both
 @pytest.mark.parametrize("kind", HEADS)
-def test_a_classifier_that_cannot_be_is_refused(kind, tmp_path, one_preset):
-    given, expected = HEADS[kind]
+def test_a_classifier_that_cannot_be_is_refused(kind, opened, tmp_path, one_preset):
+    (given, expected), (load, prefix) = HEADS[kind], OPENED[opened]
+    expected = NONE[opened] if expected is NONE else expected
     state = {k: v for k, v in random_state(SMALL).items() if not k.startswith("head.")}
-    state |= {f"head.projection.{name}": value for name, value in given.items()}
+    state |= {f"{prefix}{name}": value for name, value in given.items()}
     content = {"model": state, "metadata": as_metadata(SMALL, About())}
     torch.save(content, tmp_path / "last.pt")
     with pytest.raises(CheckpointError) as caught:
-        load_model(tmp_path / "last.pt")
+        load(tmp_path / "last.pt")
     assert str(caught.value).startswith(f"{tmp_path / 'last.pt'}: ")
     assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_trunk_without_scores_cannot_be_a_detector_s(tmp_path):
+    features = as_metadata(replace(SMALL, head="features"), About())
+    state = with_head_of(random_state(SMALL), DETECTOR)
+    save_file(state, tmp_path / "a.safetensors", features)
+    with pytest.raises(CheckpointError, match=r"a\.safetensors: head='features' gives no"):
+        load_detector(tmp_path / "a.safetensors")
+
+
+def test_weights_of_a_detector_alone_need_a_preset(tmp_path, one_preset):
+    torch.save(with_head_of(random_state(TINY), DETECTOR), tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"name a preset; .* fit slowfast_tiny$"):
+        load_detector(tmp_path / "a.pth")
+    found = load_detector(tmp_path / "a.pth", "slowfast_tiny")
+    assert found.config == TINY and not found.training
 
 
 def test_metadata_of_another_kind_than_text_is_passed_over(tmp_path, one_preset):

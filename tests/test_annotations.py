@@ -331,3 +331,11 @@ def test_a_root_that_is_not_there_is_refused(tmp_path):
         read_annotations(path, root=tmp_path / "nowhere")
     with pytest.raises(ValueError, match="is for lists"):
         read_annotations(tmp_path, root=tmp_path / "other")
+
+
+@pytest.mark.parametrize("header", ["path,label", "path, label", "path,class,labels"])
+def test_a_header_of_paths_is_that_of_labels_even_if_the_rest_is_wrong(tmp_path, header):
+    path = write(tmp_path / "list.csv", f"{header}\n1.mp4,clap\n")
+    assert detect_format(path) == "labels"
+    with pytest.raises(AnnotationError, match=r"misses the column 'labels'|has 2 columns"):
+        read_annotations(path)

@@ -3,8 +3,6 @@
 import csv
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,9 +55,38 @@ def test_it_trains_on_a_list_of_videos_and_saves_what_it_predicts(tmp_path, caps
     assert float(printed["top1"]) == pytest.approx(found.summary()["top1"], abs=1e-4)
     model = build_model("slowfast_tiny", num_classes=10)
     assert load_checkpoint(model, run / "best.safetensors").head == "loaded"
-    assert train(*arguments) == 0  # nothing left to do
+    assert train(*arguments) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == f"{run}: already finished, 2 epochs; nothing is trained"
     again = list(csv.DictReader((run / "log.csv").read_text().splitlines()))
     assert again == rows
+
+
+def test_the_folder_of_other_data_or_other_weights_is_refused(tmp_path, capsys):
+    """Both lists have ten videos of the same ten classes."""
+    weights = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        model = build_model("slowfast_tiny", 10)
+        model.train()(torch.randn(2, 3, 16, 32, 32))
+        weights.append(save_checkpoint(model, tmp_path / f"{seed}.safetensors"))
+    run = tmp_path / "run"
+    settings = ["--epochs", 1, "--output", run, "--set", "precise_bn_batches=0"]
+    first, other = (["--data", SAMPLES / f"{name}.csv", *ROOT] for name in ("train", "val"))
+    assert train(*first, "--init", weights[0], *settings) == 0
+    kept = {path.name: path.read_bytes() for path in run.iterdir()}
+    capsys.readouterr()
+    for given, said in (
+        ([*other, "--init", weights[0]], "a run with other videos or labels;"),
+        ([*first, "--init", weights[1]], "a run with another --init, or weights,"),
+        (first, "a run with another --init, or weights,"),
+    ):
+        assert train(*given, *settings) == 1
+        out, error = capsys.readouterr()
+        assert out == "" and said in error.splitlines()[-1]
+    assert kept == {path.name: path.read_bytes() for path in run.iterdir()}
+    assert train(*first, "--init", weights[0], *settings) == 0
+    assert "already finished" in capsys.readouterr().out
 
 
 def test_unreadable_videos_are_counted(tmp_path, capsys):
@@ -78,19 +105,13 @@ def test_unreadable_videos_are_counted(tmp_path, capsys):
 def test_it_trains_on_rendered_clips(tmp_path, capsys):
     run = tmp_path / "run"
     arguments = ["--data", "figures:actions-bright", "--clips", "16", "--epochs", "1"]
-    command = [sys.executable, "-m", "slowfast_edu", "train", *SMALL, *arguments]
     assert train(*arguments, *SHORT, "--dry-run") == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["data"] == "figures:actions-bright, 16 clips an epoch; validation: its own"
-    done = subprocess.run(
-        [*command, "--output", str(run), "--set", "bn_clips=3"],
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 1
-    assert "batch=8 must be a multiple of 3" in done.stderr
-    assert "the nearest: 6 and 9" in done.stderr
+    assert train(*arguments, "--output", run, "--set", "bn_clips=3") == 1
+    message = capsys.readouterr().err
+    assert "batch=8 must be a multiple of 3" in message
+    assert "the nearest: 6 and 9" in message
     assert not run.exists()
 
 
@@ -198,6 +219,10 @@ def test_every_ingredient_can_be_set():
         ([*LISTS, "--epochs", "0"], ["epochs=0", "at least 1"]),
         ([*LISTS, "--init", "gone.pt"], ["gone.pt"]),
         ([*LISTS, "--views", "ten"], ["--views ten", "10x3"]),
+        ([*LISTS, "--views", "100000x1"], ["--views 100000x1", "more than 1000 views"]),
+        ([*LISTS, "--size", "0"], ["--size=0", "the nearest is 32"]),
+        ([*LISTS, "--fps", "0"], ["frames_per_second=0.0", "positive"]),
+        (["--data", "figures:spin", "--fps", "0"], ["frames_per_second=0.0"]),
         ([*LISTS, "--precision", "int8"], ["precision='int8'", "'bf16'"]),
         ([*LISTS, "--preset", "slowfast"], ["preset='slowfast'", "'slowfast_8x8_r50'"]),
         ([*LISTS, "--batch", "9"], ["batch=9", "the nearest: 8 and 16"]),

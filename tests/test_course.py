@@ -586,7 +586,7 @@ def test_notebooks_are_run_and_cleaned_and_a_failing_one_is_unchanged(
     monkeypatch.setattr(course, "venv_python", lambda: sys.executable)
     good, bad = sorted((folder / "notebooks").iterdir())
     source = "import time; from pathlib import Path; print(Path.cwd().name, flush=True)"
-    source += "; time.sleep(1); print('é')"  # two messages, one output
+    source += "; time.sleep(0.3); print('é')"  # two messages, one output
     good.write_bytes(book(source, execution={"iopub.execute_input": "2026"}, tags=["x"]))
     bad.write_bytes(book("print('before'); 1 / 0"))
     assert course.main(["notebooks"]) == 1

@@ -31,6 +31,7 @@ from slowfast_edu.checkpoints import (
 )
 from slowfast_edu.claims import RUNS, Data, KeyframeRun
 from slowfast_edu.claims.running import execute
+from slowfast_edu.cli import main
 from slowfast_edu.config import PRESETS, ClipConfig
 from slowfast_edu.data.ava import ava_csv
 from slowfast_edu.data.batches import KeyframeBatch, KeyframeSample, collate_keyframes
@@ -289,8 +290,49 @@ def test_a_detector_s_file_is_whole_and_for_detectors_only(tmp_path):
     clips = torch.randn(2, 3, 8, 64, 64)
     with torch.no_grad():
         assert torch.equal(again(clips, BOXES), model(clips, BOXES))
-    with pytest.raises(CheckpointError, match="no classifier"):
+    with pytest.raises(CheckpointError, match=r"detector's, .*open it with load_detector"):
         load_model(path)
+
+
+@pytest.mark.parametrize("command", ["predict", "features", "train"])
+def test_commands_for_classifiers_say_that_a_file_is_a_detector_s(
+    command, tmp_path, capsys
+):
+    path = str(save_checkpoint(small_detector(), tmp_path / "detector.safetensors"))
+    rest = {
+        "predict": ["a.mp4", "--checkpoint", path],
+        "features": ["a.mp4", "--checkpoint", path, "--output", f"{tmp_path}/a.npz"],
+        "train": ["--data", "figures:spin", "--init", path],
+    }
+    assert main([command, *rest[command]]) != 0
+    told = capsys.readouterr().err.strip()
+    assert path in told and "it is a detector's" in told and "load_detector" in told
+    assert "\n" not in told
+
+
+def test_a_detector_begins_from_one_with_other_classes(tmp_path):
+    ten = small_detector(num_classes=10)
+    ten.about = About(classes=Crowd().classes)
+    path = save_checkpoint(ten, tmp_path / "ten.safetensors")
+    five = Detector(SMALL, 5)
+    fresh = five.head.projection.boxes.weight.clone()
+    with pytest.warns(UserWarning, match=r"not loaded: .*\(10, .*classes.*\(5, ") as caught:
+        report = load_checkpoint(five, path)
+    assert caught[0].filename == __file__ and "(10, " in report.head
+    found, given = five.state_dict(), ten.state_dict()
+    trunk = [name for name in given if not name.startswith("head.")]
+    assert trunk and all(torch.equal(found[name], given[name]) for name in trunk)
+    assert torch.equal(five.head.projection.boxes.weight, fresh)
+    assert not hasattr(five, "about")  # those names are not its
+
+
+def test_a_detector_s_file_with_too_few_names_is_refused(tmp_path):
+    model = small_detector(num_classes=5)
+    model.about = About(classes=("one",))
+    path = save_checkpoint(model, tmp_path / "a.safetensors")
+    for load in (load_detector, partial(load_checkpoint, Detector(SMALL, 5))):
+        with pytest.raises(CheckpointError, match="names 1 classes and has 5 scores"):
+            load(path)
 
 
 # Training -------------------------------------------------------------------------------
@@ -342,6 +384,16 @@ def test_a_detector_learns_who_is_which():
     assert frame_map(swapped.detections, swapped.truths).mean == 0
     for asked_about, frame in zip(swapped.detections, swapped.truths, strict=True):
         assert not asked_about.boxes.any() and frame.boxes.any()  # the truth stays
+
+
+def test_a_detector_is_not_validated_in_training():
+    loader = DataLoader(squares(4), 2, collate_fn=collate_keyframes)
+    model, quiet = Detector(TINY, 2), Execution(device="cpu", progress=False)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    given = {"recipe": recipe(), "execution": quiet, "val_loader": loader}
+    with pytest.raises(ValueError, match=r"val_loader .* detect_keyframes, then frame_map"):
+        train_slowfast(model, loader, **given)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
 def test_passes_of_keyframes_have_their_own_boxes():
@@ -545,8 +597,36 @@ def test_what_a_video_cannot_be_asked_is_refused(filmed):
         detect(model, path, 1.0, (0.1, 0.1, 0.2, 0.9))
     with pytest.raises(ValueError, match="at 9 s is after the end"):
         detect(model, path, 9.0, [(0.1, 0.1, 0.2, 0.9)])
-    with pytest.raises(ValueError, match="must be a Detector"):
+    with pytest.raises(ValueError, match=r"SlowFast.* must be a Det.*load_detector") as one:
         detect(small_model(), path, 1.0, [(0.1, 0.1, 0.2, 0.9)])
+    assert "\n" not in str(one.value) and len(str(one.value)) < 120
+
+
+@pytest.mark.parametrize(
+    ("seconds", "given", "message"),
+    [
+        (-5, {}, r"crowd\.mp4: seconds=-5 must be a number from 0 up"),
+        (math.nan, {}, "seconds=nan must be a number"),
+        (math.inf, {}, "seconds=inf must be a number"),
+        ("2", {}, "seconds='2' must be a number"),
+        (1.0, {"size": 0}, "size=0 must be a whole number of at least 1"),
+        (1.0, {"frames_per_second": 0}, "frames_per_second=0 must be"),
+    ],
+)
+def test_a_moment_that_cannot_be_is_refused(seconds, given, message, filmed):
+    path, model = filmed[0] / "crowd.mp4", trained_in_name_only()
+    with pytest.raises(ValueError, match=message):
+        detect(model, path, seconds, [(0.1, 0.1, 0.2, 0.9)], **given)
+
+
+def test_the_first_moment_and_numpy_s_numbers_are_fine(filmed):
+    path, model = filmed[0] / "crowd.mp4", trained_in_name_only()
+    boxes = [(0.1, 0.1, 0.2, 0.9)]
+    asked = [detect(model, path, zero, boxes) for zero in (0, np.float32(0))]
+    assert np.array_equal(*(found.probabilities for found in asked))
+    for k in (0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"k={k} must be a whole number of at least 1"):
+            asked[0].top(k)
 
 
 def test_rows_that_ava_could_not_read_are_refused(tmp_path):

@@ -193,6 +193,9 @@ def test_average_precision_of_numbers():
         ({"truths": [frame("a", [LEFT], [0])]}, "at least one"),
         ({"classes": [1]}, "classes hold 1, must be 0 to 0"),
         ({"excluded": ["a"]}, "hold no keyframe"),
+        ({"iou": 7}, "iou=7 must be above 0 and at most 1"),
+        ({"iou": 0}, "iou=0 must be"),
+        ({"iou": math.nan}, "iou=nan must be"),
     ],
 )
 def test_what_does_not_go_together_is_refused(change, message):

@@ -227,6 +227,25 @@ def test_the_command_writes_what_can_be_read_and_tells_the_rest(model, folder, c
     assert not list(folder.glob(".*"))
 
 
+def test_an_empty_folder_and_a_video_given_twice_are_told(model, folder, tmp_path, capsys):
+    weights = save_checkpoint(model, tmp_path / "model.safetensors")
+    (tmp_path / "empty").mkdir()
+    videos = [
+        tmp_path / "empty",
+        folder / "one.mp4",
+        folder / "two.mp4",
+        folder / "one.mp4",
+    ]
+    options = ["--checkpoint", weights, "--clips", 1, "--output", tmp_path / "f.npz"]
+    assert main(["features", *map(str, [*videos, *options])]) == 1
+    empty, twice = capsys.readouterr().err.splitlines()
+    assert empty.startswith(f"slowfast-edu features: {tmp_path / 'empty'}: no file in this")
+    assert twice.endswith(f"given more than once, and written once: {folder / 'one.mp4'}")
+    names = np.load(tmp_path / "f.npz")["names"].tolist()
+    assert names == [str(folder / "one.mp4"), str(folder / "two.mp4")]
+    assert main(["features", *map(str, [*videos[1:], *options])]) == 0
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

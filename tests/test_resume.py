@@ -26,6 +26,7 @@ from training_script import (
 )
 
 from slowfast_edu.checkpoints import CheckpointError, load_checkpoint
+from slowfast_edu.data.annotations import Annotations, LabelledVideo
 from slowfast_edu.data.batches import Sample, collate_clips
 from slowfast_edu.training import (
     Schedule,
@@ -216,6 +217,73 @@ def test_other_classes_are_refused_too(begun):
     model = type(tiny_model())(4, config=tiny_model().config)
     with pytest.raises(ValueError, match="is of a run with weights="):
         train(model, tiny_loader(8), 2, folder=begun)
+
+
+def trained_before(seed, head=0):
+    """Not fresh: BN has statistics; the classifier is drawn apart."""
+    model = tiny_model(seed=seed)
+    model.train()(torch.randn(2, 3, 4, 32, 32))
+    torch.manual_seed(head)
+    torch.nn.init.normal_(model.head.projection.weight)
+    return model
+
+
+def test_other_first_weights_are_refused_and_the_same_go_on(tmp_path):
+    expected = train(trained_before(1), tiny_loader(4), 1, folder=tmp_path)
+    before = (tmp_path / "last.pt").read_bytes()
+    message = r"last.pt is of a run with another --init, or weights, to begin with; choose"
+    for other in (trained_before(2), tiny_model()):
+        with pytest.raises(ValueError, match=message):
+            train(other, tiny_loader(4), 1, folder=tmp_path)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    # A classifier for new classes is drawn anew, with no seed in a notebook.
+    again = train(trained_before(1, head=3), tiny_loader(4), 1, folder=tmp_path)
+    assert again == expected
+
+
+def test_a_fresh_run_refuses_trained_weights_but_not_its_own_model(tmp_path):
+    """The cell of a notebook is run again after it was stopped, with the model as it is."""
+
+    def stop(history):
+        raise Stopped
+
+    for name, model in {"fresh": tiny_model(), "trained": trained_before(1)}.items():
+        folder = tmp_path / name
+        with pytest.raises(Stopped):
+            train(model, tiny_loader(4), 2, folder=folder, on_epoch=stop)
+        assert len(train(model, tiny_loader(4), 2, folder=folder)) == 2
+        with pytest.raises(ValueError, match="another --init"):
+            train(trained_before(2), tiny_loader(4), 2, folder=folder)
+
+
+class Listed(Noise):
+    """Noise that says which videos it is."""
+
+    def __init__(self, root, videos):
+        super().__init__(len(videos))
+        listed = tuple(LabelledVideo(*video) for video in videos)
+        self.annotations = Annotations(root, ("a", "b"), listed)
+
+
+def test_other_videos_labels_or_files_are_refused_and_moved_ones_go_on(tmp_path):
+    videos = [(f"{number}.mp4", number % 2) for number in range(4)]
+    roots = tmp_path / "one", tmp_path / "moved", tmp_path / "other"
+    for root, size in zip(roots, (5, 5, 6), strict=True):
+        root.mkdir()
+        for name, _ in videos:
+            (root / name).write_bytes(b"x" * size)
+
+    def run(*listed):
+        loader = training_loader(Listed(*listed), 2, 4)
+        return train(tiny_model(), loader, 1, folder=tmp_path / "run")
+
+    expected = run(roots[0], videos)
+    swapped = [(name, 1 - label) for name, label in videos]
+    renamed = [(name.upper(), label) for name, label in videos]
+    for other in ((roots[0], swapped), (roots[0], renamed), (roots[2], videos)):
+        with pytest.raises(ValueError, match="a run with other videos or labels; choose"):
+            run(*other)
+    assert run(roots[1], videos) == expected
 
 
 @pytest.mark.parametrize("field", [f for f in RECIPE.__slots__ if f != "bn_clips"])

@@ -224,7 +224,7 @@ def test_labels_that_the_model_has_no_score_for_are_refused(labels, told):
 
 
 def test_a_run_whose_clips_are_all_bad_says_so():
-    message = "none of 4 clips could be read; load with bad='raise' to see why"
+    message = "none of 4 clips .*; load with bad='raise', or run slowfast-edu inspect, to"
     with pytest.raises(ValueError, match=message):
         train(tiny_model(), tiny_loader(4, bad=range(4)), 1)
 

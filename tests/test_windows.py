@@ -232,6 +232,7 @@ def test_of_several_labels_a_window_takes_the_highest_view(greys, level):
             "step_seconds=3 leaves gaps between windows of 2 s; the nearest is 2",
         ),
         ({"window_seconds": float("nan")}, "window_seconds=nan must be a positive number"),
+        ({"window_seconds": 1e7}, "positive number of seconds, at most 1,000,000; try 4"),
         ({"window_seconds": 2, "step_seconds": 0}, "step_seconds=0 must be a positive"),
         ({"window_seconds": 2, "size": 0}, "size=0 must be a whole number of at least 1"),
     ],
@@ -364,7 +365,7 @@ def test_ten_minutes_are_told_apart_with_the_memory_of_one(long_videos):
     assert [segment["label"] for segment in found] == [action for action, _ in SCRIPT]
     bounds = [0, *(segment["end_seconds"] for segment in found)]
     assert bounds[-1] == 600
-    assert np.abs(np.array(bounds) - BOUNDARIES).max() <= WINDOW
+    assert np.abs(np.array(bounds) - BOUNDARIES).max() <= WINDOW / 2  # a step
     moments = np.arange(0.05, 600, 0.1)
     told = [found[int(np.searchsorted(bounds, t)) - 1]["label"] for t in moments]
     right = np.mean(

@@ -14,17 +14,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from slowfast_edu.checkpoints import CheckpointError, about_of, load_checkpoint
-from slowfast_edu.checkpoints.about import config_from
-from slowfast_edu.checkpoints.reading import read_checkpoint, unwrap
-from slowfast_edu.checks import check_kind
+from slowfast_edu.applications.features import UNTOLD_SIZE
+from slowfast_edu.checkpoints import about_of
+from slowfast_edu.checkpoints.whole import BOXES, load_built
+from slowfast_edu.checks import check_count
 from slowfast_edu.data.ava import Keyframe, KeyframeAnnotations, Person
 from slowfast_edu.data.batches import collate_keyframes
 from slowfast_edu.data.datasets import KeyframeClips
 from slowfast_edu.files import write_whole
 from slowfast_edu.models import Detector
 from slowfast_edu.models.detection import check_boxes
-from slowfast_edu.training.detection import detect_keyframes
+from slowfast_edu.training.detection import check_detector, detect_keyframes
 from slowfast_edu.training.detection_metrics import FrameBoxes
 
 __all__ = [
@@ -37,8 +37,6 @@ __all__ = [
     "write_ava_csv",
 ]
 
-SIZE = 256  # pixels of the shorter side, if the model does not say
-BOXES = "head.projection.boxes.weight"  # what only a detector's checkpoint has
 KEYFRAME_NAME = re.compile(r"(.+) at ([0-9.e+-]+) s")  # as KeyframeClips names them
 
 
@@ -60,7 +58,12 @@ class Detected(NamedTuple):
     probabilities: np.ndarray
 
     def top(self, k: int = 3) -> list[list[tuple[str, float]]]:
-        """The k surest actions of each box, with their probabilities."""
+        """The k surest actions of each box, with their probabilities.
+
+        Raises:
+            ValueError: k is not a whole number from 1 up.
+        """
+        check_count("k", k)
         order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
         return [
             [(self.classes[place], float(chances[place])) for place in places]
@@ -68,26 +71,18 @@ class Detected(NamedTuple):
         ]
 
 
-def load_detector(checkpoint: str | Path) -> Detector:
+def load_detector(checkpoint: str | Path, preset: str | None = None) -> Detector:
     """The trained detector in a file that ``save_checkpoint`` or a run wrote, in eval mode.
 
+    Args:
+        checkpoint: a file of a detector.
+        preset: which model its trunk is of; such a file says so itself.
+
     Raises:
-        CheckpointError: unreadable, or not a detector's: says how to begin one with the
-            weights of a classifier.
+        CheckpointError: unreadable, for another model, or not a detector's: says how to
+            begin one with the weights of a classifier.
     """
-    content, metadata = read_checkpoint(checkpoint)
-    try:
-        config, tensors = config_from(metadata), unwrap(content)
-    except CheckpointError as error:
-        raise CheckpointError(f"{checkpoint}: {error}") from None
-    if config is None or BOXES not in tensors:
-        raise CheckpointError(
-            f"{checkpoint} holds no detector; to train one from a classifier's weights, "
-            "fill its trunk: load_checkpoint(Detector(preset, classes), file)"
-        )
-    model = Detector(config, num_classes=len(tensors[BOXES]))
-    load_checkpoint(model, checkpoint)
-    return model.eval()
+    return load_built(checkpoint, Detector, BOXES, preset)
 
 
 def detect(
@@ -110,10 +105,11 @@ def detect(
         frames_per_second: at which the model sees; by default what it says, or the file's.
 
     Raises:
-        ValueError: boxes in pixels or with wrong corners; no ``Detector``.
+        ValueError: boxes in pixels or with wrong corners, a wrong moment, size or rate; no
+            ``Detector``.
         VideoError: the file cannot be read, or ends before.
     """
-    check_kind("model", model, Detector)
+    check_detector(model)
     path, about = Path(path), about_of(model)
     corners = torch.as_tensor(np.asarray(boxes, dtype=np.float32))
     if corners.ndim != 2 or corners.shape[1] != 4:
@@ -126,12 +122,9 @@ def detect(
     moment = KeyframeAnnotations(
         path.parent, classes, (Keyframe(path.name, seconds, people),)
     )
-    clips = KeyframeClips(
-        moment,
-        model.config.clip,
-        size=size or about.size or SIZE,
-        frames_per_second=frames_per_second or about.frames_per_second,
-    )
+    size = (about.size or UNTOLD_SIZE) if size is None else size
+    rate = about.frames_per_second if frames_per_second is None else frames_per_second
+    clips = KeyframeClips(moment, model.config.clip, size=size, frames_per_second=rate)
     device = next(model.parameters()).device
     found = detect_keyframes(model, [collate_keyframes([clips[0]])], device=device)
     frame = found.detections[0]

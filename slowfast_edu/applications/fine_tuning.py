@@ -4,6 +4,7 @@ from torch import nn
 
 from slowfast_edu.checkpoints import About, about_of
 from slowfast_edu.checks import check_model
+from slowfast_edu.models import Detector
 from slowfast_edu.models.blocks import init_weights
 
 NAMED = 5  # classes in a message; more are "..."
@@ -24,7 +25,7 @@ def new_classes(model: nn.Module, about: About) -> str:
         One line to show to who trains.
 
     Raises:
-        ValueError: no class, or a model that gives features.
+        ValueError: no class, a model that gives features, or a detector.
         TypeError: not a model of this library.
 
     >>> from slowfast_edu.models import build_model
@@ -35,6 +36,11 @@ def new_classes(model: nn.Module, about: About) -> str:
     old, before = model.head.projection, about_of(model).classes
     if not about.classes:
         raise ValueError("about.classes is empty; name the classes that are to be learnt")
+    if isinstance(model, Detector):
+        raise ValueError(
+            "the model is a Detector, which scores boxes; for other classes begin a new "
+            "one with its weights: load_checkpoint(Detector(model.config, classes), file)"
+        )
     if not isinstance(old, nn.Linear):
         raise ValueError("the model has no classifier; build it with head='linear'")
     model.about, wanted = about, _listed(about.classes)

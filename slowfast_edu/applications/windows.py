@@ -27,6 +27,7 @@ from slowfast_edu.data.video import VideoError, probe
 from slowfast_edu.sampling import fast_indices, view_starts
 
 VIEWS_AT_ONCE = 4
+MOST_SECONDS = 1_000_000  # twelve days
 
 
 class Window(NamedTuple):
@@ -72,8 +73,11 @@ def _plan(clip: ClipConfig, video_frames: int, window_frames: int, step: int) ->
 
 
 def _in_frames(name: str, seconds: float, frames_per_second: float) -> int:
-    if not isinstance(seconds, Real) or not 0 < seconds < 1e6:
-        raise ValueError(f"{name}={seconds!r} must be a positive number of seconds; try 4")
+    if not isinstance(seconds, Real) or not 0 < seconds <= MOST_SECONDS:
+        raise ValueError(
+            f"{name}={seconds!r} must be a positive number of seconds, at most "
+            f"{MOST_SECONDS:,}; try 4"
+        )
     return max(1, round(seconds * frames_per_second))
 
 

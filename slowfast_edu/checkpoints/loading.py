@@ -3,7 +3,7 @@
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -116,8 +116,21 @@ def head_problem(state: dict, model: nn.Module) -> str | None:
         return "the checkpoint has no classifier"
     if own.keys() != given.keys():
         return f"it has {sorted(given)}, the model has {sorted(own)}"
-    theirs, ours = tuple(given[HEAD + "weight"]), tuple(own[HEAD + "weight"])
+    name = max(key for key in own if own[key] != given[key])  # weight before bias
+    theirs, ours = tuple(given[name]), tuple(own[name])
+    if name.endswith("bias"):
+        return f"the checkpoint's bias has shape {theirs}, the model's {ours}"
     return f"the checkpoint's is {theirs} (classes, features), the model's {ours}"
+
+
+def _check_names(state: dict, names: Sequence[str]) -> None:
+    """Refuse more or fewer names of classes than the head, of any kind, has scores."""
+    for key, value in state.items():
+        is_weight = key.startswith(HEAD) and key.endswith("weight") and value.ndim
+        if names and is_weight and len(value) != len(names):
+            raise CheckpointError(
+                f"it names {len(names)} classes and has {len(value)} scores"
+            )
 
 
 def load_checkpoint(
@@ -179,6 +192,7 @@ def fill(
         about = about_from(metadata)
         tensors = unwrap(content)
         source, state = translate(tensors, model)
+        _check_names(state, () if about is None else about.classes)
     except CheckpointError as error:
         raise CheckpointError(f"{label}: {error}") from None
     if wrong := mismatches(state, model):
@@ -188,12 +202,6 @@ def fill(
             f"{fits}"
         )
     problem = head_problem(state, model)
-    if about is not None and about.classes and HEAD + "weight" in state:
-        named, scores = len(about.classes), len(state[HEAD + "weight"])
-        if named != scores:
-            raise CheckpointError(
-                f"{label}: it names {named} classes and has {scores} scores"
-            )
     if problem:
         state = {k: v for k, v in state.items() if not k.startswith(HEAD)}
         warnings.warn(f"{label}: classifier not loaded: {problem}", stacklevel=3)

@@ -1,6 +1,6 @@
 """A model in one file, with all that a user must know of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -19,6 +19,18 @@ from slowfast_edu.checkpoints.reading import CheckpointError, read_checkpoint, u
 from slowfast_edu.checks import check_model
 from slowfast_edu.config import ModelConfig
 from slowfast_edu.files import write_whole
+
+SCORES = HEAD + "weight"  # of a classifier: a row for each class
+BOXES = HEAD + "boxes.weight"  # of a detector
+WITHOUT = {
+    SCORES: "it has no classifier, so that it predicts nothing",
+    BOXES: "it holds no detector; to train one from a classifier's weights, fill its "
+    "trunk: load_checkpoint(Detector(preset, classes), file)",
+}
+OF_A_DETECTOR = (
+    "it is a detector's, which scores boxes and not whole clips; open it with "
+    "load_detector of slowfast_edu.applications.detection"
+)
 
 
 def save_checkpoint(model: nn.Module, path: str | Path) -> Path:
@@ -63,47 +75,66 @@ def load_model(checkpoint: str | Path, preset: str | None = None) -> nn.Module:
         The model, with ``config`` and ``about``, and as many scores as the file has.
 
     Raises:
-        CheckpointError: unreadable, without a classifier, for another model, or a file
-            that does not say which model it is for.
-        ValueError: an unknown preset.
+        CheckpointError: unreadable, without a classifier, a detector's, for another model
+            or an unknown preset, or a file that does not say which model it is for.
 
     >>> from importlib.resources import files
     >>> weights = files("slowfast_edu.results") / "slowfast_tiny_actions.safetensors"
     >>> load_model(str(weights)).about.classes[:3]
     ('box', 'clap', 'jump')
     """
+    from slowfast_edu.models import build_model
+
+    return load_built(checkpoint, build_model, SCORES, preset)
+
+
+def load_built(
+    checkpoint: str | Path, build: Callable, scores: str, preset: str | None = None
+) -> nn.Module:
+    """What ``build`` makes, filled from a file that nobody vouches for, in eval mode.
+
+    Args:
+        checkpoint: a file of any known kind.
+        build: of a configuration and a number of classes: ``build_model``, ``Detector``.
+        scores: the weight with a row for each class: ``SCORES`` or ``BOXES``.
+        preset: see ``load_model``.
+
+    Raises:
+        CheckpointError: see ``load_model``; or ``build`` refuses the configuration.
+    """
     content, metadata = read_checkpoint(checkpoint)
     try:
-        model = _sized(content, config_from(metadata) if preset is None else preset)
-    except CheckpointError as error:
+        config = config_from(metadata) if preset is None else preset
+        model = _sized(unwrap(content), config, build, scores)
+    except ValueError as error:
         raise CheckpointError(f"{checkpoint}: {error}") from error
     fill(model, str(checkpoint), content, metadata, None)
     return model.eval()
 
 
-def _sized(content: object, config: ModelConfig | str | None) -> nn.Module:
+def _sized(
+    tensors: dict, config: ModelConfig | str | None, build: Callable, scores: str
+) -> nn.Module:
     """A fresh model with as many scores as the file has.
 
     Where the file would not fill it, it has no memory: filling it then says what differs.
     """
-    from slowfast_edu.models import build_model
-
-    tensors = unwrap(content)
     if config is None:
         fits = ", ".join(fitting_presets(tensors)) or "none"
         raise CheckpointError(
             f"it does not say which model it is for; name a preset; its weights fit {fits}"
         )
     with torch.device("meta"):  # costs nothing, whatever the file says of widths
-        model = build_model(config)
+        model = build(config, 1)
     _, state = translate(tensors, model)
     if mismatches(state, model):
         return model
-    scores = state.get(HEAD + "weight", torch.zeros(0, 0))
-    if scores.ndim != 2 or not len(scores):
-        raise CheckpointError("it has no classifier, so that it predicts nothing")
+    weight = state.get(scores, torch.zeros(0, 0))
+    if weight.ndim != 2 or not len(weight):
+        other = scores == SCORES and BOXES in state
+        raise CheckpointError(OF_A_DETECTOR if other else WITHOUT[scores])
     _check_stored(state)
-    model = build_model(config, len(scores))
+    model = build(config, len(weight))
     if problem := head_problem(state, model):
         raise CheckpointError(f"its classifier does not fit: {problem}")
     return model

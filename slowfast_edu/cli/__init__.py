@@ -58,7 +58,8 @@ def _add_inspect(commands) -> None:
     parser.add_argument(
         "--format",
         metavar="NAME",
-        help="folders, kinetics, pyslowfast, ucf101, labels or ava (default: by its first line)",
+        help="folders, kinetics, pyslowfast, ucf101, labels or ava (default: by the "
+        "first line)",
     )
     parser.add_argument("--root", help="where the videos are (default: beside the list)")
     parser.add_argument(

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -49,21 +49,24 @@ def _fetched(preset: str) -> Path:
     return path
 
 
-def video_paths(names: Sequence[str]) -> Iterator[Path]:
+def video_paths(names: Sequence[str], command: str) -> tuple[list[Path], int]:
     """Files as they are named; of folders those that end like videos, 2 before 10.
 
-    Raises:
-        ValueError: a folder without any.
+    Returns:
+        (paths, folders without any, each of which is told in a line on stderr).
     """
     from slowfast_edu.data.lines import VIDEO_ENDINGS, videos_below
     from slowfast_edu.files import natural_order
 
+    paths, empty, endings = [], 0, ", ".join(VIDEO_ENDINGS)
     for path in map(Path, names):
         if not path.is_dir():
-            yield path
+            paths.append(path)
             continue
         found = sorted(videos_below(path), key=natural_order)
+        paths += [path / name for name in found]
         if not found:
-            endings = ", ".join(VIDEO_ENDINGS)
-            raise ValueError(f"{path}: no file in this folder ends in {endings}")
-        yield from (path / name for name in found)
+            empty += 1
+            said = f"{path}: no file in this folder ends in {endings}"
+            print(f"slowfast-edu {command}: {said}", file=sys.stderr)
+    return paths, empty

@@ -31,7 +31,9 @@ def add_claims(commands) -> None:
         action="store_true",
         help="measure the trained slowfast_tiny anew on all styles, and keep that table",
     )
-    parser.add_argument("--only", metavar="TASK", help="spin, hue, binding, actions or crowd")
+    parser.add_argument(
+        "--only", metavar="TASK", help="spin, hue, binding, actions or crowd"
+    )
     parser.add_argument(
         "--folder",
         default="claims_runs",

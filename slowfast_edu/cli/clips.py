@@ -26,6 +26,7 @@ from slowfast_edu.training import Recipe
 from slowfast_edu.training.distributed import world_size
 
 FIGURES = "figures:"
+MOST_VIEWS = 1000  # of a video
 VAL_FIGURES, TEST_FIGURES = 500, 2000  # rendered clips
 CROP, SHORT_SIDE = 224, 256  # of training and of testing (appendix); kept in proportion
 
@@ -64,11 +65,16 @@ def views_of(text: str) -> tuple[int, int]:
     """(clips, crops) of "10x3".
 
     Raises:
-        ValueError: anything else.
+        ValueError: anything else, or more than a thousand views.
     """
     clips, _, crops = text.partition("x")
-    if not (clips.isdigit() and crops.isdigit()):
+    if not (clips.isdecimal() and crops.isdecimal()):
         raise ValueError(f"--views {text} must be clips x crops, such as 10x3")
+    if int(clips) * int(crops) > MOST_VIEWS:
+        raise ValueError(
+            f"--views {text} are more than {MOST_VIEWS} views of each video; the paper "
+            "takes 10x3"
+        )
     return int(clips), int(crops)
 
 

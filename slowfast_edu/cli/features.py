@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 
 
 def add_features(commands) -> None:
@@ -52,9 +53,16 @@ def run_features(arguments: argparse.Namespace) -> int:
 
     check_npz(arguments.output)
     check_count("--clips", arguments.clips)
-    paths, found, broken = list(video_paths(arguments.videos)), {}, 0
+    paths, broken = video_paths(arguments.videos, "features")
+    if not paths:
+        return 1
+    count, found = Counter(paths), {}
+    twice = ", ".join(str(path) for path in count if count[path] > 1)
+    if twice:
+        said = f"given more than once, and written once: {twice}"
+        print(f"slowfast-edu features: {said}", file=sys.stderr)
     model = trained_model(arguments)
-    for path in paths:
+    for path in count:
         try:
             found[str(path)] = video_features(
                 model,

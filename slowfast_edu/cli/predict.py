@@ -1,10 +1,13 @@
 """``slowfast-edu predict``: what happens in videos, and with ``--window`` when."""
 
 import argparse
+import itertools
 import json
 import math
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 BAR = 20  # characters of a certain class
@@ -62,7 +65,10 @@ def run_predict(arguments: argparse.Namespace) -> int:
     views, top = views_of(arguments.views or "10x3"), arguments.top
     top = 5 if top is None else top
     check_count("--top", top)
-    paths, broken = list(video_paths(arguments.videos)), 0
+    paths, broken = video_paths(arguments.videos, "predict")
+    if not paths:
+        return 1
+    films = _film_names(paths)
     model = trained_model(arguments)
     for number, path in enumerate(paths):
         try:
@@ -71,7 +77,8 @@ def run_predict(arguments: argparse.Namespace) -> int:
             else:
                 told, lines = _timeline(model, path, arguments.window, arguments.fps)
             if arguments.film:
-                film = _film(model, path, Path(arguments.film), arguments.fps, paths)
+                film = Path(arguments.film) / films[number]
+                _film(model, path, film, arguments.fps)
                 told["film"], lines = str(film), [*lines, f"  film: {film}"]
         except VideoError as error:
             broken += 1
@@ -142,14 +149,44 @@ def _timeline(model, path: Path, window: float, rate: float | None):
         times = f"{_clock(start):>9}  {_clock(end):>9}"
         lines.append(f"  {times}  {label:<{width}}  {confidence:>10.1%}")
     lines.append(
-        f"  {len(windows)} windows of {windows[0].end_seconds:.4g} s; {seconds:.1f} s in "
+        f"  {_windows(len(windows), windows[0].end_seconds, window)}; {seconds:.1f} s in "
         f"all, peak memory {_megabytes(memory)}"
     )
     return told, lines
 
 
-def _film(model, path: Path, folder: Path, rate: float | None, paths: list[Path]) -> Path:
-    """Write what the pathways see of the middle clip; where it lies."""
+def _windows(count: int, length: float, asked: float) -> str:
+    """How many windows of which length, and why they are shorter than asked.
+
+    >>> _windows(5, 4.0, 4), _windows(1, 1.0, 4)
+    ('5 windows of 4 s', '1 window of 1 s, for the video is shorter than 4 s')
+    """
+    said = f"{count} window{'s' * (count > 1)} of {length:.4g} s"
+    if count > 1 or length > 0.999 * asked:
+        return said
+    return f"{said}, for the video is shorter than {asked:g} s"
+
+
+def _film_names(paths: Sequence[Path]) -> list[str]:
+    """A name of its own for each video's film; stems that occur twice are numbered.
+
+    >>> _film_names([Path("a-1.mp4"), Path("a.mp4"), Path("d/a.mp4"), Path("b.mp4")])
+    ['a-1.png', 'a-2.png', 'a-3.png', 'b.png']
+    """
+    count = Counter(path.stem.casefold() for path in paths)
+    taken, names = set(count), []
+    for path in paths:
+        name = path.stem
+        if count[name.casefold()] > 1:
+            numbered = (f"{path.stem}-{number}" for number in itertools.count(1))
+            name = next(name for name in numbered if name.casefold() not in taken)
+            taken.add(name.casefold())
+        names.append(f"{name}.png")
+    return names
+
+
+def _film(model, path: Path, film: Path, rate: float | None) -> None:
+    """Write what the pathways see of the middle clip."""
     from slowfast_edu.applications.predict import middle_clip
     from slowfast_edu.files import write_whole
     from slowfast_edu.viz.filmstrip import filmstrip
@@ -157,12 +194,8 @@ def _film(model, path: Path, folder: Path, rate: float | None, paths: list[Path]
 
     clip, numbers, shown_at = middle_clip(model, path, frames_per_second=rate)
     figure = filmstrip(clip, model.config, numbers, shown_at, path.name)
-    alike = [other for other in paths if other.stem == path.stem]
-    number = f"-{1 + alike.index(path)}" if len(alike) > 1 else ""
-    folder.mkdir(parents=True, exist_ok=True)
-    film = folder / f"{path.stem}{number}.png"
+    film.parent.mkdir(parents=True, exist_ok=True)
     write_whole(film, png(figure))
-    return film
 
 
 def _clock(seconds: float) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from torch import nn
 
 from slowfast_edu.checkpoints import About, about_of, load_model, save_checkpoint
-from slowfast_edu.checks import check_choice
-from slowfast_edu.config import PRESETS, ModelConfig
+from slowfast_edu.checks import check_choice, check_count
+from slowfast_edu.config import MIN_SIZE, PRESETS, ModelConfig
+from slowfast_edu.sampling import exact_rate
 
 FINAL = "final.safetensors"  # the last step's weights, which are tested
 SIZE = 224
@@ -134,8 +135,13 @@ def _trained(arguments: argparse.Namespace) -> nn.Module | None:
     if arguments.size is None and about.size:
         own = arguments.data.startswith(FIGURES)
         arguments.size = about.size if own else crop_for(about.size)
-    arguments.size = arguments.size or SIZE
-    arguments.fps = arguments.fps or about.frames_per_second
+    if arguments.size is None:
+        arguments.size = SIZE
+    if arguments.fps is None:
+        arguments.fps = about.frames_per_second
+    check_count("--size", arguments.size, MIN_SIZE)
+    if arguments.fps is not None:
+        exact_rate(arguments.fps)
     return model
 
 
@@ -205,7 +211,7 @@ def _train(arguments, model, loader, clips, recipe, execution) -> None:
     stem = Path(arguments.data.replace(":", "-")).stem
     name = name_of(arguments, model.config)
     folder = Path(arguments.output or f"runs/{name}-{stem}")
-    workers = arguments.workers
+    workers, trained = arguments.workers, []
     history = train_slowfast(
         model,
         loader,
@@ -214,9 +220,12 @@ def _train(arguments, model, loader, clips, recipe, execution) -> None:
         execution=execution,
         val_loader=clips.val and evaluation_loader(clips.val, 8, workers),
         folder=folder,
+        on_epoch=trained.append,
     )
     unread = sum(row["unread"] for row in history)
     if not rank():
+        if history and not trained:
+            print(f"{folder}: already finished, {len(history)} epochs; nothing is trained")
         with writing(folder / FINAL):
             save_checkpoint(model, folder / FINAL)
         print(f"{folder}: {FINAL}, last.pt, log.csv; {unread} clips could not be read")

@@ -7,6 +7,7 @@ A file that cannot be read raises ``VideoError``, or with ``bad="skip"`` gives a
 """
 
 from collections.abc import Callable
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,9 @@ class KeyframeClips(_VideoFiles):
         size: pixels of the shorter side.
         frames_per_second: the model's rate; None takes each file at its own.
         bad: "raise" or "skip" files that cannot be read.
+
+    Raises:
+        ValueError: a moment that is no number of seconds from 0 up, a wrong setting.
     """
 
     def __init__(
@@ -220,6 +224,9 @@ class KeyframeClips(_VideoFiles):
         bad: str = "raise",
     ):
         keyframes = annotations.keyframes
+        for name, seconds, _ in keyframes:
+            if not isinstance(seconds, Real) or not 0 <= seconds < float("inf"):
+                raise ValueError(f"{name}: seconds={seconds!r} must be a number from 0 up")
         names = [f"{k.name} at {k.seconds:g} s" for k in keyframes]
         super().__init__(annotations, names, clip, frames_per_second, bad)
         check_count("size", size, 1)

@@ -32,10 +32,10 @@ def detect_format(path: PathLike) -> str:
     if path.is_dir():
         return "folders"
     _, first = next(text_lines(path), (0, ""))
-    cells = first.split(",")
-    if "youtube_id" in (cell.strip() for cell in cells):
+    cells = [cell.strip() for cell in first.split(",")]
+    if "youtube_id" in cells:
         return "kinetics"
-    if set(LABELS_COLUMNS) <= {cell.strip() for cell in cells}:
+    if cells[0] == "path" or set(LABELS_COLUMNS) <= set(cells):
         return "labels"
     if len(cells) in (2, 7, 8) and "/" not in first and "." not in cells[0]:
         return "ava"

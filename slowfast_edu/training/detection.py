@@ -30,6 +30,28 @@ class DetectedKeyframes(NamedTuple):
     problems: list[Problem]
 
 
+def check_detector(model: object) -> None:
+    """Refuse what is no ``Detector``.
+
+    Raises:
+        ValueError: see above; names ``load_detector``.
+    """
+    check_kind("model", model, Detector, "open its file with load_detector")
+
+
+def check_validation(model: object, val_loader: object) -> None:
+    """Refuse to validate a detector in training: ``evaluate`` is for whole clips.
+
+    Raises:
+        ValueError: see above; names what measures boxes.
+    """
+    if isinstance(model, Detector) and val_loader is not None:
+        raise ValueError(
+            "val_loader must be None for a Detector; measure it when it is trained: "
+            "detect_keyframes, then frame_map"
+        )
+
+
 def detect_keyframes(
     model: Detector,
     loader: Iterable[KeyframeBatch],
@@ -49,7 +71,7 @@ def detect_keyframes(
     Raises:
         ValueError: what is no model or batch for that, or an output that is not finite.
     """
-    check_kind("model", model, Detector)
+    check_detector(model)
     device = torch.device(device or default_device())
     model.to(device)
     found = DetectedKeyframes([], [], [])

@@ -77,11 +77,13 @@ def frame_map(
         truths: the same.
         classes: which count; AVA evaluates 60 of 80.
         excluded: names of keyframes to leave out.
-        iou: least overlap.
+        iou: least overlap, above 0.
 
     Raises:
         ValueError: shapes or names that do not go together, or no true box that counts.
     """
+    if not 0 < iou <= 1:
+        raise ValueError(f"iou={iou} must be above 0 and at most 1; AVA's is 0.5")
     detections, truths = (
         _by_name(given, what, excluded)
         for given, what in ((detections, "detections"), (truths, "truths"))

@@ -19,6 +19,8 @@ from slowfast_edu.training.batches import (
     epoch_of,
     in_passes,
 )
+from slowfast_edu.training.begun import begun_with
+from slowfast_edu.training.detection import check_validation
 from slowfast_edu.training.distributed import (
     gather,
     process_group,
@@ -73,8 +75,7 @@ class _Run:
     def _told(self) -> dict[str, str]:
         """What a run goes on with only if it is the same: what else decides the weights.
 
-        Precision and machine may change on the way; clips and their transform are
-        the caller's.
+        Precision and machine may change on the way; the clips' transform is the caller's.
         """
         told = {name: getattr(self.recipe, name) for name in self.recipe.__slots__}
         told |= {"model": self.model.config, "batch": self.batch}
@@ -83,9 +84,11 @@ class _Run:
         told["seed of the loader"] = getattr(self.loader.batch_sampler, "seed", None)
         told["about"] = about_of(self.model)
         told["weights"] = sum(weight.numel() for weight in self.model.parameters())
-        return {name: repr(value) for name, value in told.items()}
+        return {name: repr(value) for name, value in told.items()} | self.begun
 
     def _resume(self) -> None:
+        if not rank():
+            self.begun = begun_with(self.model, self.loader.dataset, self.folder)
         state = [None if rank() else load_state(self.folder, self._told())]
         if world_size() > 1:  # rank 0 alone may see the disk
             dist.broadcast_object_list(state)
@@ -147,7 +150,8 @@ class _Run:
         passes, unread = self._counted()
         if not any(clips for _, _, clips in passes):
             raise ValueError(
-                f"none of {unread} clips could be read; load with bad='raise' to see why"
+                f"none of {unread} clips could be read; load with bad='raise', or run "
+                "slowfast-edu inspect, to see why"
             )
         loss, correct = means_of(passes)
         rate = self.rate(step=self.steps - 1)
@@ -240,6 +244,7 @@ def train_slowfast(
         TrainingStopped: the loss is not finite; says at which step and why.
     """
     check_model(model)
+    check_validation(model, val_loader)
     if epochs is not None:
         recipe = replace(recipe, schedule=recipe.schedule.lasting(epochs))
     with process_group(), learning_kept(model):

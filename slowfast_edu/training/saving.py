@@ -13,6 +13,10 @@ from slowfast_edu.checkpoints import CheckpointError, read_checkpoint
 from slowfast_edu.files import write_whole
 
 LAST, BEST, LOG = "last.pt", "best.safetensors", "log.csv"
+OTHER = {  # of what a run is told by a digest
+    "data": "other videos or labels",
+    "first weights": "another --init, or weights, to begin with",
+}
 
 
 @dataclass(slots=True)
@@ -122,8 +126,9 @@ def load_state(folder: Path, told: dict[str, str]) -> dict | None:
     before = state["told"]
     for name in sorted(before.keys() | told.keys()):
         if before.get(name) != told.get(name):
+            both = f"{name}={before.get(name)}, and this one has {told.get(name)}"
             raise ValueError(
-                f"{path} is of a run with {name}={before.get(name)}, and this one has "
-                f"{told.get(name)}; choose another folder, or delete the file to begin anew"
+                f"{path} is of a run with {OTHER.get(name, both)}; choose another folder, "
+                "or delete the file to begin anew"
             )
     return state

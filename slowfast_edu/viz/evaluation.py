@@ -38,7 +38,10 @@ def accuracy_against_cost(
         reach = np.array([value - low, high - value])
         axis.errorbar(cost, value, reach, label=name, capsize=3, **look)
     axis.set_xscale("log")
-    costs = sorted({row[0] for rows in points.values() for row in rows})
+    costs: list[float] = []
+    for cost in sorted({row[0] for rows in points.values() for row in rows}):
+        if not costs or cost > 1.25 * costs[-1]:  # or their numbers would overlap
+            costs.append(cost)
     axis.set_xticks(costs, [f"{cost:.2g}" for cost in costs])
     axis.minorticks_off()
     axis.set_xlabel(f"{unit}, logarithmic")

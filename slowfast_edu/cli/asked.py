@@ -7,6 +7,26 @@ from pathlib import Path
 
 from torch import nn
 
+SHIPPED = (
+    "Without --checkpoint and --preset: the model that comes with the library, a "
+    "slowfast_tiny of ten rendered actions."
+)
+
+
+def add_asked(parser: argparse.ArgumentParser) -> None:
+    """The options that ``trained_model`` and ``video_paths`` read."""
+    add = parser.add_argument
+    add("videos", nargs="+", metavar="VIDEO", help="a file that FFmpeg opens, or a folder")
+    add("--checkpoint", metavar="FILE", help="a trained model, such as runs/x/last.pt")
+    add(
+        "--preset",
+        metavar="NAME",
+        help="which model a foreign checkpoint is for; alone: its published weights, once "
+        "fetch-weights has fetched them",
+    )
+    told = "frames a second of clips (default: the model's, or the file's)"
+    add("--fps", type=float, metavar="RATE", help=told)
+
 
 def trained_model(arguments: argparse.Namespace) -> nn.Module:
     """What ``--checkpoint`` and ``--preset`` name, or the shipped model, on the device.

@@ -4,6 +4,8 @@ import argparse
 import sys
 from collections import Counter
 
+from slowfast_edu.cli.asked import SHIPPED, add_asked, trained_model, video_paths
+
 
 def add_features(commands) -> None:
     """Add the command to the parser."""
@@ -11,18 +13,10 @@ def add_features(commands) -> None:
         "features",
         help="pooled features of videos, of either pathway at any stage, as .npz",
         epilog="np.load(FILE) gives names (videos,) and under the name of each stage "
-        "(videos, clips, channels). Without --checkpoint and --preset: the model that "
-        "comes with the library, a slowfast_tiny of ten rendered actions.",
+        f"(videos, clips, channels). {SHIPPED}",
     )
+    add_asked(parser)
     add = parser.add_argument
-    add("videos", nargs="+", metavar="VIDEO", help="a file that FFmpeg opens, or a folder")
-    add("--checkpoint", metavar="FILE", help="a trained model")
-    add(
-        "--preset",
-        metavar="NAME",
-        help="which model a foreign checkpoint is for; alone: its published weights, once "
-        "fetch-weights has fetched them",
-    )
     add(
         "--stages",
         nargs="+",
@@ -31,11 +25,6 @@ def add_features(commands) -> None:
         help="slow.res5, fast.res4, ...; res5 means that of each pathway (the default)",
     )
     add("--clips", type=int, default=10, help="of each video (default: %(default)s)")
-    add(
-        "--fps",
-        type=float,
-        help="sample at this rate (default: the model's, or the file's)",
-    )
     add("--output", required=True, metavar="FILE", help="to be written; ends in .npz")
     parser.set_defaults(run=run_features)
 
@@ -48,7 +37,6 @@ def run_features(arguments: argparse.Namespace) -> int:
         video_features,
     )
     from slowfast_edu.checks import check_count
-    from slowfast_edu.cli.asked import trained_model, video_paths
     from slowfast_edu.data.video import VideoError
 
     check_npz(arguments.output)

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from slowfast_edu.cli.asked import SHIPPED, add_asked, trained_model, video_paths
+
 BAR = 20  # characters of a certain class
 
 
@@ -18,23 +20,10 @@ def add_predict(commands) -> None:
     parser = commands.add_parser(
         "predict",
         help="what happens in videos, by a trained model; with --window also when",
-        epilog="Without --checkpoint and --preset: the model that comes with the library, "
-        "a slowfast_tiny of ten rendered actions.",
+        epilog=SHIPPED,
     )
+    add_asked(parser)
     add = parser.add_argument
-    add(
-        "videos",
-        nargs="+",
-        metavar="VIDEO",
-        help="a file that FFmpeg opens, or a folder with videos in it",
-    )
-    add("--checkpoint", metavar="FILE", help="a trained model, such as runs/x/last.pt")
-    add(
-        "--preset",
-        metavar="NAME",
-        help="which model a foreign checkpoint is for; alone: its published weights, once "
-        "fetch-weights has fetched them",
-    )
     add("--views", metavar="CLIPSxCROPS", help="of each video (default: 10x3)")
     add("--top", type=int, metavar="K", help="classes to print (default: 5)")
     add(
@@ -43,8 +32,6 @@ def add_predict(commands) -> None:
         metavar="SECONDS",
         help="slide over each video, and print when each action starts and ends",
     )
-    told = "frames a second of clips (default: the model's, or the file's)"
-    add("--fps", type=float, metavar="RATE", help=told)
     add("--film", metavar="FOLDER", help="write a PNG of what Slow and Fast saw of each")
     add("--json", action="store_true", help="print a line of JSON for each video")
     parser.set_defaults(run=run_predict)
@@ -53,7 +40,6 @@ def add_predict(commands) -> None:
 def run_predict(arguments: argparse.Namespace) -> int:
     """Predict video by video; 1 if one of them cannot be read."""
     from slowfast_edu.checks import check_count
-    from slowfast_edu.cli.asked import trained_model, video_paths
     from slowfast_edu.cli.clips import views_of
     from slowfast_edu.data.video import VideoError
 

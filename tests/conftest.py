@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from slowfast_edu.data import decode
 from slowfast_edu.data.figures import scene, tasks, wheels
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core already
@@ -24,6 +25,20 @@ def brushes(monkeypatch):
     for module in (scene, wheels):
         monkeypatch.setattr(module, "paint", lambda _, parts: found.extend(parts))
     return found
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Numbers of frames that the decoder gives, in order."""
+    seen, original = [], decode._numbered
+
+    def counting(*arguments):
+        for found in original(*arguments):
+            seen.append(found[0])
+            yield found
+
+    monkeypatch.setattr(decode, "_numbered", counting)
+    return seen
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ import video_files as files
 from video_files import decode_all, encode, frame_numbers, numbered_frames
 
 from slowfast_edu.config import ClipConfig
-from slowfast_edu.data import decode
 from slowfast_edu.data import encode as encode_module
 from slowfast_edu.data.encode import write_video
 from slowfast_edu.data.video import (
@@ -151,16 +150,7 @@ def test_resampling_halves_and_doubles(numbered):
     assert frame_numbers(slower) == [6 * k // 5 for k in range(12)]
 
 
-def test_no_more_is_decoded_than_key_frames_make_necessary(numbered, monkeypatch):
-    decoded = []
-
-    def counting(*arguments):
-        for found in original(*arguments):
-            decoded.append(found[0])
-            yield found
-
-    original = decode._numbered
-    monkeypatch.setattr(decode, "_numbered", counting)
+def test_no_more_is_decoded_than_key_frames_make_necessary(numbered, decoded):
     read_frames(numbered, [5, 95])
     assert decoded == [*range(0, 6), *range(90, 96)]
     decoded.clear()
@@ -292,16 +282,8 @@ def test_what_is_no_video_is_one_error_naming_the_file(tmp_path, content, cause,
         read(path)
 
 
-def test_checking_a_file_decodes_each_frame_once(folder, monkeypatch):
+def test_checking_a_file_decodes_each_frame_once(folder, decoded):
     path = encode(numbered_frames(100), folder / "one_key.mp4", key_frame_every=100)
-    decoded, numbered_ = [], decode._numbered
-
-    def counted(*arguments):
-        for frame in numbered_(*arguments):
-            decoded.append(frame[0])
-            yield frame
-
-    monkeypatch.setattr(decode, "_numbered", counted)
     Video(path).check_frames()
     assert decoded == list(range(100))
 

@@ -82,3 +82,5 @@ def test_times_lie_end_to_end():
     assert told == ["reading", "network"]
     hatches = {bar.get_hatch() for bar in axis.patches}
     assert len(hatches) == 2  # told apart without colour
+    (axis,) = time_bars({"1 clip": {"a": 1.0, "b": 2.0, "c": 4.0}}).axes
+    assert [bar.get_x() for bar in axis.patches] == [0, 1, 3]

@@ -37,20 +37,6 @@ def numbered(tmp_path_factory):
     return encode(numbered_frames(100), tmp_path_factory.mktemp("stream") / "numbered.mp4")
 
 
-@pytest.fixture
-def decoded(monkeypatch):
-    """Numbers of frames that the decoder gives, in order."""
-    seen, original = [], decode._numbered
-
-    def counting(*arguments):
-        for found in original(*arguments):
-            seen.append(found[0])
-            yield found
-
-    monkeypatch.setattr(decode, "_numbered", counting)
-    return seen
-
-
 def shown(stream):
     return [frame_numbers(frame[None])[0] for frame in stream]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from slowfast_edu.applications.features import UNTOLD_SIZE
+from slowfast_edu.applications.features import clip_rate, clip_size
 from slowfast_edu.checkpoints import about_of
 from slowfast_edu.checkpoints.whole import BOXES, load_built
 from slowfast_edu.checks import check_count
@@ -122,8 +122,7 @@ def detect(
     moment = KeyframeAnnotations(
         path.parent, classes, (Keyframe(path.name, seconds, people),)
     )
-    size = (about.size or UNTOLD_SIZE) if size is None else size
-    rate = about.frames_per_second if frames_per_second is None else frames_per_second
+    size, rate = clip_size(model, size), clip_rate(model, frames_per_second)
     clips = KeyframeClips(moment, model.config.clip, size=size, frames_per_second=rate)
     device = next(model.parameters()).device
     found = detect_keyframes(model, [collate_keyframes([clips[0]])], device=device)

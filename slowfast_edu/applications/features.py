@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from slowfast_edu.checkpoints import about_of
-from slowfast_edu.checks import check_model
+from slowfast_edu.checks import check_count, check_model
+from slowfast_edu.data.stream import VideoStream
 from slowfast_edu.data.transforms import EvalTransform
-from slowfast_edu.data.video import Video
 from slowfast_edu.files import write_whole
 from slowfast_edu.models import Pathways
 from slowfast_edu.training.evaluation import eval_mode
@@ -87,6 +87,23 @@ def watch(modules: Mapping[str, nn.Module], see: Hook) -> Iterator[None]:
             handle.remove()
 
 
+def clip_size(model: nn.Module, size: int | None = None) -> int:
+    """Pixels of the shorter side: those asked for, else the model's own, else 256.
+
+    Raises:
+        ValueError: a size below 1.
+    """
+    size = about_of(model).size or UNTOLD_SIZE if size is None else size
+    check_count("size", size)
+    return size
+
+
+def clip_rate(model: nn.Module, frames_per_second: float | None = None) -> float | None:
+    """Frames a second: those asked for, else the model's, else None: the file's own."""
+    asked = frames_per_second
+    return about_of(model).frames_per_second if asked is None else asked
+
+
 def pooled_features(
     model: nn.Module, clips: Tensor | Pathways, stages: Sequence[str] = ("res5",)
 ) -> dict[str, Tensor]:
@@ -142,14 +159,12 @@ def video_features(
         VideoError, ValueError: the file cannot be read; an unknown stage.
     """
     stages_of(model, stages)  # before the file is read
-    about = about_of(model)
-    size = (about.size or UNTOLD_SIZE) if size is None else size
-    rate = about.frames_per_second if frames_per_second is None else frames_per_second
-    transform, video = EvalTransform(size=size, crops=1), Video(path, rate)
+    transform = EvalTransform(size=clip_size(model, size), crops=1)
+    video = VideoStream(path, clip_rate(model, frames_per_second))
     device = next(model.parameters()).device
     rows = [
         pooled_features(model, transform(frames).to(device), stages)
-        for frames in video.read_views(model.config.clip, clips)
+        for frames in video.read_small_views(model.config.clip, clips, transform.size)
     ]
     return {n: torch.cat([row[n] for row in rows]).cpu().numpy() for n in rows[0]}
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from slowfast_edu.applications.features import UNTOLD_SIZE
+from slowfast_edu.applications.features import clip_rate, clip_size
 from slowfast_edu.checkpoints import about_of
 from slowfast_edu.checks import check_count, check_model
 from slowfast_edu.data.stream import VideoStream
@@ -52,8 +52,8 @@ class Prediction:
         return [(self.classes[i], float(self.probabilities[i])) for i in order]
 
 
-def clip_size(model: nn.Module, size: int | None = None) -> int:
-    """Pixels of the shorter side: those asked for, else the model's own, else 256.
+def score_size(model: nn.Module, size: int | None = None) -> int:
+    """``clip_size`` of a model that gives scores.
 
     Raises:
         TypeError: not a model of this library.
@@ -62,15 +62,7 @@ def clip_size(model: nn.Module, size: int | None = None) -> int:
     check_model(model)
     if getattr(model.config, "head", "linear") == "features":
         raise ValueError("head='features' gives no scores; predict with head='linear'")
-    size = about_of(model).size or UNTOLD_SIZE if size is None else size
-    check_count("size", size)
-    return size
-
-
-def clip_rate(model: nn.Module, frames_per_second: float | None = None) -> float | None:
-    """Frames a second: those asked for, else the model's, else None: the file's own."""
-    asked = frames_per_second
-    return about_of(model).frames_per_second if asked is None else asked
+    return clip_size(model, size)
 
 
 def class_names(model: nn.Module, count: int) -> tuple[str, ...]:
@@ -151,7 +143,7 @@ def predict_video(
         VideoError: the file cannot be read.
         ValueError: a setting that cannot be, or an output that is not finite.
     """
-    transform = EvalTransform(size=clip_size(model, size), crops=crops)
+    transform = EvalTransform(size=score_size(model, size), crops=crops)
     about, started = about_of(model), time.perf_counter()
     video = VideoStream(path, clip_rate(model, frames_per_second))
     views = video.read_small_views(model.config.clip, clips, transform.size)
@@ -200,7 +192,7 @@ def middle_clip(
     Raises:
         VideoError: the file cannot be read.
     """
-    size, clip = clip_size(model, size), model.config.clip
+    size, clip = score_size(model, size), model.config.clip
     video = VideoStream(path, clip_rate(model, frames_per_second))
     start = int(view_starts(clip, video.info.frames, clips=1)[0])
     numbers = fit_indices(fast_indices(clip, start), video.info.frames, "clamp").tolist()

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from slowfast_edu.applications.features import clip_rate
 from slowfast_edu.applications.predict import (
-    clip_rate,
-    clip_size,
     combine,
+    score_size,
     view_scores,
 )
 from slowfast_edu.checkpoints import about_of
@@ -133,7 +133,7 @@ def slide(
         VideoError: the file cannot be read, or a clip at its own rate exceeds a window.
         ValueError: a setting that cannot be.
     """
-    size, clip = clip_size(model, size), model.config.clip
+    size, clip = score_size(model, size), model.config.clip
     rate = clip_rate(model, frames_per_second)
     if rate is None:
         rate = probe(path).frames_per_second  # a variable one becomes steady

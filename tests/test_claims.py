@@ -1,17 +1,24 @@
 """The claims ledger: every mean from its runs, every run from its seed, nothing lost."""
 
 import json
+import math
+import re
 import statistics
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 import slowfast_edu.claims.running as running
+from slowfast_edu.analysis import closed_form_macs
+from slowfast_edu.analysis.seeds import STUDENT_95, difference_interval, permutation_p
 from slowfast_edu.claims import CLAIMS, RUNS, Data, Run, kept_runs, ledger_rows, read_ledger
+from slowfast_edu.claims.comparing import differing_settings, results, settings
 from slowfast_edu.claims.ledger import COLUMNS, as_csv, as_text
 from slowfast_edu.claims.running import execute, run_all
 from slowfast_edu.cli import main
@@ -346,3 +353,156 @@ def test_views_are_clips_of_the_same_video_from_first_to_last():
         frames = figures.render(4, np.arange(start, start + 64, 4)).frames
         assert np.array_equal(view.permute(1, 2, 3, 0).numpy(), frames)
     assert np.array_equal(sample.clip[0], figures[4].clip)
+
+
+# Comparing two models: slowfast_edu/claims/comparing.py.
+
+PAIRS = [  # with what each changes
+    ("binding", "slowfast_t_conv", "slowfast_no_lateral", ("t_conv", "none")),
+    ("actions", "slowfast", "slow", ("slowfast", "slow")),
+    ("crowd", "slow", "slowfast", ("slow", "slowfast")),
+]
+
+
+def both_results(task, one, other):
+    metric = "frame_map" if task == "crowd" else "top1"
+    return results(task, one, metric), results(task, other, metric)
+
+
+def test_results_are_percents_in_the_order_of_seeds():
+    assert results("actions", "slow") == pytest.approx([93.85, 93.3, 93.3])
+    four = [96.15, 96.35, 96.1]  # of the same networks, four clips a video
+    assert results("actions", "slow", "top1_views") == pytest.approx(four)
+
+
+def test_results_that_nobody_measured_are_refused():
+    with pytest.raises(ValueError, match="model='slow', metric='top1': no kept run"):
+        results("crowd", "slow")
+
+
+@pytest.mark.parametrize("task, one, other, values", PAIRS)
+def test_fair_comparisons_of_the_ledger_differ_in_one_setting(task, one, other, values):
+    changed = differing_settings(RUNS[task, one], RUNS[task, other])
+    assert list(changed.values()) == [values]
+
+
+def test_settings_are_told_apart_wherever_they_are():
+    four, eight = RUNS["actions", "slow"], RUNS["actions", "slow_8x8"]
+    assert differing_settings(four, eight) == {
+        "model.clip.T": (4, 8),
+        "model.clip.tau": (16, 8),
+    }
+    assert differing_settings(four, four) == {}
+    spin_only = differing_settings(RUNS["actions", "fast"], RUNS["spin", "fast"])
+    assert spin_only["data.task"] == ("Actions", "Spin")
+    assert spin_only["data.task.marked"] == (None, True)  # only one of them has it
+    assert spin_only["recipe.schedule.epochs"] == (8, 10)
+
+
+def test_every_field_of_a_run_is_compared():
+    flat = {name.rsplit(".", 1)[-1] for name in settings(RUNS["spin", "slow"])}
+    record = RECORDS[0]["config"] + RECORDS[0]["recipe"]  # reprs name all fields
+    assert set(re.findall(r"(\w+)=", record)) - {"clip", "schedule", "augmentation"} <= flat
+
+
+@pytest.mark.parametrize("size", range(2, 7))
+def test_nothing_is_rarer_than_two_deals(size):
+    """The limit that notebook 09 prints: 2 of C(2n, n), whatever the numbers are."""
+    apart = permutation_p([100.0] * size, range(size))
+    assert apart == pytest.approx(2 / math.comb(2 * size, size))
+
+
+@pytest.mark.parametrize("one, other", [(3, 3), (2, 5), (4, 3), (2, 6)])
+def test_permutations_agree_with_scipy(one, other):
+    rng = np.random.default_rng(10 * one + other)
+    groups = rng.normal(size=one), rng.normal(1, 2, size=other)
+    found = scipy.stats.permutation_test(
+        groups, lambda a, b: abs(np.mean(a) - np.mean(b)), alternative="greater"
+    )
+    assert permutation_p(*groups) == pytest.approx(found.pvalue)
+
+
+def test_equal_runs_are_still_two_runs():
+    """By hand: of 6 deals of 1, 1, 2, 2 two are as far apart as 1, 1 and 2, 2."""
+    assert permutation_p([1, 1], [2, 2]) == pytest.approx(2 / 6)
+    assert permutation_p([1, 2], [1, 2]) == 1
+
+
+@pytest.mark.parametrize("task, one, other, _", PAIRS[1:])
+def test_intervals_agree_with_scipy_but_for_whole_degrees_of_freedom(task, one, other, _):
+    groups = both_results(task, one, other)
+    peer = scipy.stats.ttest_ind(*groups, equal_var=False)
+    points, low, high = difference_interval(*groups)
+    assert points == pytest.approx(np.mean(groups[0]) - np.mean(groups[1]))
+    doubt = points / peer.statistic
+    wanted = scipy.stats.t.ppf(0.975, int(peer.df + 1e-9)) * doubt
+    assert (high - points, points - low) == pytest.approx((wanted, wanted), rel=1e-3)
+    theirs = peer.confidence_interval()
+    assert low <= theirs.low + 1e-9 and theirs.high - 1e-9 <= high
+
+
+def test_the_table_is_students():
+    wanted = [scipy.stats.t.ppf(0.975, free) for free in range(1, len(STUDENT_95) + 1)]
+    assert pytest.approx(wanted, abs=5e-4) == STUDENT_95
+
+
+def test_many_runs_take_the_last_row_of_the_table():
+    rng = np.random.default_rng(0)
+    groups = rng.normal(size=40), rng.normal(size=40)
+    low, high = difference_interval(*groups)[1:]
+    peer = scipy.stats.ttest_ind(*groups, equal_var=False).confidence_interval()
+    assert low < peer.low and peer.high < high
+    assert high - low < 1.15 * (peer.high - peer.low)
+
+
+@pytest.mark.parametrize(
+    "one, other, message",
+    [
+        ([], [1], "one has 0 results, must have at least"),
+        ([1, 2], [3], "other has 1 results, must have at least 2; train with more"),
+        ([3, 3], [3, 3], "no two results that differ"),
+    ],
+)
+def test_groups_that_cannot_be_compared_are_refused(one, other, message):
+    with pytest.raises(ValueError, match=message):
+        difference_interval(one, other)
+    if not one:
+        with pytest.raises(ValueError, match=message):
+            permutation_p(one, other)
+
+
+def test_figures_quoted_in_notebook_09_are_recomputed():
+    """Each figure of the two worked pages, formatted as it is written there."""
+    path = ROOT.parent / "notebooks" / "09_capstone.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    solved = difference_interval(*both_results("binding", *PAIRS[0][1:3]))
+    order = difference_interval(*both_results("actions", "slowfast", "slow"))
+    spreads = [statistics.stdev(results("actions", name)) for name in ("slow", "slowfast")]
+    ten = scipy.stats.t.ppf(0.975, 9) * math.hypot(*spreads) / math.sqrt(10)
+    costs = {  # MMACs of a clip
+        (task, name): closed_form_macs(RUNS[task, name].model, RUNS[task, name].data.size)
+        / 1e6
+        for task, name in RUNS
+    }
+    narrow = difference_interval(*both_results("actions", "slowfast_beta_1_16", "slowfast"))
+    fives = (narrow.high - narrow.points) * (2.447 / 3.182) * math.sqrt(3 / 5)
+    assert round(fives) == 3  # "about three points either way", t of 6 degrees, not 3
+    bound, free = (costs["binding", f"slowfast_{n}"] for n in ("t_conv", "no_lateral"))
+    quoted = [
+        f"is {solved.points:.1f} points, 95% from {solved.low:.1f} to {solved.high:.1f}",
+        f"is −{-order.points:.1f} points, 95% from −{-order.low:.1f} to +{order.high:.1f}",
+        f"about ±{ten:.1f}",
+        f"{bound:.1f} against {free:.1f} MMACs",
+        f"(a success rate of {0.05 ** (1 / 3):.0%} would",
+        f"are {-order.points / 100 * 2000:.0f} clips",
+        f"({costs['actions', 'slowfast'] / costs['actions', 'slow']:.1f} times, section 4)",
+        f"Four can give {2 / math.comb(8, 4):.3f}, five {2 / math.comb(10, 5):.4f}",
+    ]
+    for task, one, other, metric in (
+        ("actions", "slowfast_no_lateral", "slowfast", "top1"),
+        ("crowd", "slowfast", "slow", "frame_map"),
+    ):
+        means = (statistics.fmean(results(task, n, metric)) for n in (one, other))
+        quoted.append("{:.1f} against {:.1f}".format(*means))
+    assert [figure for figure in quoted if figure not in text] == []

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -10,6 +9,7 @@ import pytest
 
 from slowfast_edu import PRESETS, __version__, closed_form_macs, count_flops
 from slowfast_edu.analysis import closed_form_pathways, count_parameters
+from slowfast_edu.claims.shipped import kept_measures
 from slowfast_edu.models import build_model
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
@@ -40,16 +40,21 @@ def printed(notebook) -> str:
 
 
 def test_there_are_notebooks():
-    assert [path.stem[:2] for path in PATHS] == [f"{number:02}" for number in range(9)]
+    assert [path.stem[:2] for path in PATHS] == [f"{number:02}" for number in range(10)]
 
 
-def test_every_cell_was_executed_in_order_and_without_error(notebook):
+def check_executed(notebook):
+    """Each code cell ran, in order, without an error; nbval passes one that did not run."""
     cells = code_cells(notebook)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     kinds = {output.output_type for cell in cells for output in cell.outputs}
     assert "error" not in kinds
     streams = {o.name for c in cells for o in c.outputs if o.output_type == "stream"}
     assert streams <= {"stdout"}  # no warnings
+
+
+def test_every_cell_was_executed_in_order_and_without_error(notebook):
+    check_executed(notebook)
 
 
 def test_nothing_of_the_machine_is_stored(notebook):
@@ -72,25 +77,6 @@ def test_there_is_more_prose_than_code(notebook):
     lines = sum(len(code_lines(cell)) for cell in code_cells(notebook))
     words = len(re.findall(r"\w+", prose(notebook)))
     assert words / lines >= 6
-
-
-def test_every_figure_has_a_visible_caption_and_the_same_alternative_text(notebook):
-    figures = 0
-    for cell in code_cells(notebook):
-        for output, following in pairwise([*cell.outputs, None]):
-            if "image/png" in output.get("data", {}):
-                figures += 1
-                alt = output.metadata["image/png"]["alt"]
-                assert len(alt.split()) >= 10
-                assert following.data["text/markdown"].strip("*") == alt
-    assert figures >= 1
-
-
-def test_headings_descend_one_level_at_a_time(notebook):
-    text = re.sub(r"```.*?```", "", prose(notebook), flags=re.DOTALL)
-    levels = [len(m) for m in re.findall(r"^(#+) ", text, re.MULTILINE)]
-    assert levels[0] == 1 and levels.count(1) == 1
-    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
 
 
 def test_it_has_the_parts_that_a_learner_expects(notebook):
@@ -157,6 +143,9 @@ def test_figures_quoted_in_the_prose_are_recomputed(fvcore_4x16):
         f"| 6.4 (paper, a slip) | {lone_fast:.3f} |",
         f"| 234 (paper, open) | {gmacs('slowfast_16x8_r101_nl'):.3f} |",
     ]
+    shipped = kept_measures()[0]
+    assert (shipped.style, shipped.views) == ("clothed", 1)
+    quoted.append(f"right in\n{shipped.top1:.2f}% of {shipped.clips:,}")
     quarter = replace(PRESETS["slowfast_4x16_r50"], beta=1 / 4)
     thinnest = replace(PRESETS["slowfast_4x16_r50"], beta=1 / 32)
     growth = closed_form_pathways(quarter)["fast"] / lone_fast_macs()

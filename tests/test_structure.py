@@ -44,6 +44,18 @@ MAY_IMPORT = {
     "claims": {"config", "files", "models", "data", "training", "checkpoints"},
     "bench": {"config", "models", "data", "training"},
     "viz": {"checks", "config", "sampling", "data", "models", "analysis"},
+    "exercises": {
+        "checks",
+        "config",
+        "files",
+        "sampling",
+        "models",
+        "data",
+        "analysis",
+        "training",
+        "applications",
+        "claims",
+    },
 }
 TOP = {"cli", "__init__", "__main__"}  # may import any part; no part imports cli
 

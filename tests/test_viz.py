@@ -12,7 +12,6 @@ from slowfast_edu.data.figures import ACTIONS, Actions, Binding, Crowd, Hue, Spi
 from slowfast_edu.viz import (
     cost_accuracy,
     cost_bars,
-    draw_architecture,
     mosaic,
     sampling_explorer,
     sampling_figure,
@@ -22,14 +21,7 @@ from slowfast_edu.viz import (
     task_strips,
 )
 from slowfast_edu.viz.charts import FAMILY_MARKERS, CostPoint
-from slowfast_edu.viz.explorer import ALPHAS, TAUS, explored
-
-
-def relative_luminance(color: str) -> float:
-    """Of WCAG 2, from #RRGGBB."""
-    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return float(np.dot((0.2126, 0.7152, 0.0722), linear))
+from slowfast_edu.viz.dials.sampling import ALPHAS, TAUS, explored
 
 
 def test_show_displays_the_picture_with_its_caption_as_text_and_as_alt(monkeypatch):
@@ -69,28 +61,6 @@ def test_cost_accuracy_fills_what_was_counted_and_numbers_everything():
 def test_families_differ_in_marker_and_not_in_colour_alone():
     markers = [marker for marker, _ in FAMILY_MARKERS.values()]
     assert len(set(markers)) == len(markers)
-
-
-@pytest.mark.parametrize("name", sorted(style.PATHWAY_COLORS))
-def test_colours_stand_out_from_white(name):
-    contrast = 1.05 / (relative_luminance(style.PATHWAY_COLORS[name]) + 0.05)
-    assert contrast >= 2.8  # Okabe-Ito's on white; none carries text smaller than bold
-
-
-@pytest.mark.parametrize(
-    "name", ["slowfast_4x16_r50", "slowfast_16x8_r101", "slowfast_tiny"]
-)
-def test_the_architecture_has_a_slab_for_each_frame_and_an_arrow_for_each_lateral(name):
-    config = PRESETS[name]
-    patches = draw_architecture(config).axes[0].patches
-    kinds = [type(patch).__name__ for patch in patches]
-    assert kinds.count("Rectangle") == 5 * (config.clip.T + config.clip.fast_frames)
-    assert kinds.count("FancyArrowPatch") == 4
-
-
-def test_the_architecture_of_one_pathway_is_refused():
-    with pytest.raises(ValueError, match="pathways='slow'"):
-        draw_architecture(PRESETS["slow_8x8_r50"])
 
 
 # Strips of frames

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from slowfast_edu.cli.claims import add_claims
 from slowfast_edu.cli.features import add_features
 from slowfast_edu.cli.predict import add_predict
+from slowfast_edu.cli.progress import add_progress
 from slowfast_edu.cli.train import add_train
 
 
@@ -126,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     add_claims(commands)
     add_predict(commands)
     add_features(commands)
+    add_progress(commands)
 
     bench = commands.add_parser("bench", help="how fast things are on this machine")
     bench.add_argument(

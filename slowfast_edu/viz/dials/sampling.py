@@ -10,14 +10,14 @@ from slowfast_edu.analysis import closed_form_pathways
 from slowfast_edu.config import PRESETS, ClipConfig, SlowFastConfig
 from slowfast_edu.sampling import fast_indices, slow_indices
 from slowfast_edu.viz.charts import stacked_bar
+from slowfast_edu.viz.dials.dialled import Dialled, dialled
 from slowfast_edu.viz.frames import mosaic
-from slowfast_edu.viz.style import PATHWAY_COLORS, new_figure, png
+from slowfast_edu.viz.style import PATHWAY_COLORS, new_figure
 
 RAW_FRAMES = 64
 TAUS, ALPHAS = (4, 8, 16, 32), (1, 2, 4, 8, 16)
 BETAS = (("1/4", 1 / 4), ("1/8", 1 / 8), ("1/16", 1 / 16), ("1/32", 1 / 32))
 COLUMNS = 16  # thumbnails a row
-SCREEN_DPI = 80  # coarser than a figure that stays: a step must be quick
 
 
 def explored(tau: int, alpha: int, beta: float) -> SlowFastConfig:
@@ -88,18 +88,8 @@ def _sentence(config: SlowFastConfig) -> str:
     return f"Slow sees {clip.T} frames, Fast {clip.fast_frames}: {total:.1f} GMACs a view."
 
 
-class _Explorer(widgets.VBox):
-    """What is shown of it where no kernel runs: a sentence, not its innards."""
-
-    def __repr__(self) -> str:
-        return "Run this cell: dials for tau, alpha and beta, and a picture that follows."
-
-
-def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
+def sampling_explorer(frames: np.ndarray) -> Dialled:
     """Dials for tau, alpha and beta over ``sampling_figure``.
-
-    Dials that contradict each other keep the picture and say why. Arrow keys turn the
-    dial that has the focus.
 
     Args:
         frames: uint8 (64, H, W, 3), of one clip.
@@ -112,21 +102,10 @@ def sampling_explorer(frames: np.ndarray) -> widgets.VBox:
         "alpha": widgets.SelectionSlider(options=ALPHAS, value=8, description="alpha"),
         "beta": widgets.SelectionSlider(options=BETAS, value=1 / 8, description="beta"),
     }
-    start = explored(**{name: dial.value for name, dial in dials.items()})
-    picture = widgets.Image(
-        value=png(sampling_figure(frames, start), SCREEN_DPI), format="png"
-    )
-    note = widgets.Label(_sentence(start))
 
-    def redraw(_change) -> None:
-        try:
-            config = explored(**{name: dial.value for name, dial in dials.items()})
-        except ValueError as error:
-            note.value = f"The picture stays: {error}."
-            return
-        note.value = _sentence(config)
-        picture.value = png(sampling_figure(frames, config), SCREEN_DPI)
+    def draw(tau: int, alpha: int, beta: float) -> tuple[Figure, str]:
+        config = explored(tau, alpha, beta)
+        return sampling_figure(frames, config), _sentence(config)
 
-    for dial in dials.values():
-        dial.observe(redraw, names="value")
-    return _Explorer([widgets.HBox(list(dials.values())), note, picture])
+    told = "dials for tau, alpha and beta, and a picture that follows"
+    return dialled(dials, draw, told)

@@ -493,6 +493,29 @@ def test_test_runs_all_three_and_tells_which_failed(course, broken, monkeypatch,
         assert f"{step} {'FAILED' if words == broken else 'passed'} (" in summary
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_test_browser_takes_its_extra_and_runs_only_that(
+    course, folder, code, monkeypatch, capsys
+):
+    ran = []
+    run = course.run
+
+    def run_all_but_pytest(command, **extra):
+        if "pytest" not in command:
+            return run(command, **extra)
+        ran.append(" ".join(command[2:]))
+        return code
+
+    monkeypatch.setattr(course, "run", run_all_but_pytest)
+    assert course.main(["test", "--browser", "--pre"]) == code
+    assert ran == ["pytest tests/browser/"]
+    [call] = pip_calls(folder)
+    wanted = ["--pre", "-e", ".[browser,dev]"]
+    assert call["arguments"] == ["install", "-c", "constraints.txt", *wanted]
+    outcome = "FAILED" if code else "passed"
+    assert f"browser {outcome} (" in capsys.readouterr().out.splitlines()[-1]
+
+
 def commit(folder):
     who = [
         "-c",

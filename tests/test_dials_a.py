@@ -204,6 +204,8 @@ def test_the_pathways_figure_is_table_1_with_each_frame_at_its_moment():
 def test_the_pathways_dials_count_what_is_left_and_saved():
     explorer = pathways.pathways_explorer()
     model, who, stages = dials_of(explorer)
+    assert "Fast halves time in res5: behind res5 Slow has 4 frames" in told(explorer)
+    stages.value = "no stage"
     assert "Slow has 4 frames, 0.53 s apart, Fast 32 frames, 0.07 s apart" in told(explorer)
     stages.value = "res3 to res5"
     # 1.0066 / 2 + 1.4261 * 3 / 4 + 0.7969 * 7 / 8 of 36.099 GMACs

@@ -17,7 +17,11 @@ from rattler import MatchSpec
 REPO = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
-DEV = [Requirement(line) for line in PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = [
+    Requirement(line)
+    for extra in PROJECT["optional-dependencies"].values()
+    for line in extra
+]
 ALLOWED = "av fvcore ipywidgets jupyterlab matplotlib nbval numpy safetensors torch"
 ALLOWED += " torchinfo tqdm"
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
@@ -51,7 +55,7 @@ def test_runtime_dependencies_are_the_agreed_ones():
     assert sorted(requirement.name for requirement in RUNTIME) == sorted(ALLOWED.split())
 
 
-@pytest.mark.parametrize("requirement", RUNTIME + DEV, ids=str)
+@pytest.mark.parametrize("requirement", RUNTIME + EXTRAS, ids=str)
 def test_constraints_satisfy_the_ranges(requirement):
     assert requirement.specifier.contains(PINS[canonicalize_name(requirement.name)])
     assert requirement.specifier, "a range without a lower bound takes anything"
@@ -74,7 +78,7 @@ def test_constraints_hold_all_that_is_installed():
     """Run by `course.py test`: nothing that the course pulls in is left unpinned."""
     from importlib.metadata import PackageNotFoundError, distribution
 
-    missing, seen, todo = [], set(), [(r.name, r.extras) for r in RUNTIME + DEV]
+    missing, seen, todo = [], set(), [(r.name, r.extras) for r in RUNTIME + EXTRAS]
     while todo:
         name, extras = todo.pop()
         if (name, *extras) in seen:
@@ -111,7 +115,7 @@ def test_conda_has_the_runtime_dependencies_with_the_same_lower_bounds():
     assert expected.items() <= found.items()
     assert set(found) - set(expected) == CONDA_ONLY
     assert SpecifierSet(found["python"]) == SpecifierSet(PROJECT["requires-python"])
-    [pytest_range] = [str(r.specifier) for r in DEV if r.name == "pytest"]
+    [pytest_range] = [str(r.specifier) for r in EXTRAS if r.name == "pytest"]
     assert found["pytest"] == pytest_range
 
 

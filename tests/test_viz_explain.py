@@ -109,7 +109,7 @@ def test_slow_s_frames_stand_above_fast_s_of_the_same_moment():
 def test_each_frame_carries_its_raw_number():
     figure = cam_strips(black(16), maps(), TINY)
     written = [(t.get_text(), t.get_color()) for t in figure.axes[0].texts]
-    slow, fast = ("#0072B2", "#D55E00")
+    slow, fast = ("#0072B2", "#B34F00")
     assert [n for n, c in written if c == slow] == ["slow", "0", "16", "slow", "32", "48"]
     numbers = [n for n, c in written if c == fast and n != "fast"]
     assert numbers == [str(4 * i) for i in range(16)]

@@ -238,7 +238,7 @@ def _draw_margin(axis: Axes, config: SlowFastConfig) -> None:
     frames = {"slow": clip.T, "fast": clip.fast_frames}
     for pathway, count in frames.items():
         x, y, color = MARGIN / 2, FLOORS[pathway] + TALLEST, PATHWAY_COLORS[pathway]
-        _text(axis, x, y, pathway.title(), color=color, weight="bold", size=13)
+        _text(axis, x, y, pathway.title(), color=color, weight="bold", size=14)
         _text(axis, x, y - 22, f"{count} of {clip.raw_frames}\nraw frames")
     told = {
         "t_conv": f"T-conv\n{config.fusion_kernel}x1x1\nstride {clip.alpha}",

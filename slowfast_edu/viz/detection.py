@@ -15,6 +15,7 @@ from slowfast_edu.viz.style import (
     ORANGE,
     PURPLE,
     VERMILLION,
+    ink_on,
     new_figure,
 )
 
@@ -63,7 +64,7 @@ def boxes_on_frames(
             x1, y1, x2, y2 = box * (width, height, width, height) - 0.5
             look = {"fill": False, "edgecolor": color, "linestyle": style, "linewidth": 2}
             axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **look))
-            mark = {"color": "white", "fontweight": "bold", "ha": "left", "va": "top"}
+            mark = {"color": ink_on(color), "fontweight": "bold", "ha": "left", "va": "top"}
             held = {"boxstyle": "square,pad=0.15", "fc": color, "ec": "none"}
             axis.text(x1, y1, str(place + 1), bbox=held, fontsize=9, **mark)
             lines.append(f"{place + 1}: {name}")

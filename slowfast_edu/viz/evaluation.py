@@ -81,7 +81,7 @@ def confusion_chart(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
     axis.imshow(share, cmap="cividis", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(matrix):
         if count:
-            color = BLACK if share[row, column] > 0.5 else "white"
+            color = BLACK if share[row, column] > 0.47 else "white"
             axis.text(column, row, str(count), ha="center", va="center", color=color)
     axis.set_xticks(range(len(classes)), list(classes), rotation=45, ha="right")
     axis.set_yticks(range(len(classes)), list(classes))

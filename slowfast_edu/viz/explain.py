@@ -14,8 +14,8 @@ from slowfast_edu.viz.frames import mosaic
 from slowfast_edu.viz.style import (
     BLACK,
     GREEN,
-    PATHWAY_COLORS,
     PATHWAY_HATCHES,
+    TEXT_COLORS,
     new_figure,
 )
 
@@ -75,7 +75,7 @@ def stem_filters(model: nn.Module, pathway: str) -> Figure:
     size = "x".join(map(str, kernels.shape[1:4]))
     order = f"; left to right: frames {-(frames // 2)} to +{frames // 2}"
     title = f"{pathway}: {count} filters of {size}{order if frames > 1 else ''}"
-    color = PATHWAY_COLORS[pathway]
+    color = TEXT_COLORS[pathway]
     axis.set_title(title, loc="left", color=color, weight="bold", fontsize=9)
     return figure
 
@@ -126,7 +126,7 @@ def cam_strips(
     axis.set_axis_off()
     tall, wide = frames.shape[1] + gap, frames.shape[2] + gap
     for band, (name, start) in enumerate(bands):
-        color, top = PATHWAY_COLORS[name], band * tall
+        color, top = TEXT_COLORS[name], band * tall
         label = name if np.any(maps[name]) else f"{name}\nall 0"
         middle = top + frames.shape[1] / 2
         axis.text(-gap, middle, label, ha="right", va="center", color=color)

@@ -12,7 +12,7 @@ from torch import Tensor
 from slowfast_edu.config import ModelConfig, SlowFastConfig
 from slowfast_edu.models.inputs import Pathways, split_pathways
 from slowfast_edu.sampling import slow_positions
-from slowfast_edu.viz.style import PATHWAY_COLORS, new_figure
+from slowfast_edu.viz.style import PATHWAY_COLORS, TEXT_COLORS, new_figure
 
 COLUMNS = 16  # frames side by side; more go below
 GAP, TEXT = 0.06, 0.42  # around a picture and beneath it, in widths of a frame
@@ -63,7 +63,7 @@ def filmstrip(
         for band in range(bands):
             top = (band * len(rows) + number) * height
             told = (-0.15, top + 0.5)
-            color = PATHWAY_COLORS[row.name]
+            color = TEXT_COLORS[row.name]
             axis.annotate(
                 _told(row, config), told, ha="right", va="center", color=color, size=11
             )

@@ -17,8 +17,23 @@ PATHWAY_COLORS = {
     "head": GREY,
     "backbone": PURPLE,
 }
+# Letters need a contrast of 4.5 with white, marks one of 3 (WCAG 2): darker, the same hues.
+TEXT_COLORS = PATHWAY_COLORS | {
+    "fast": "#B34F00",
+    "lateral": "#007A59",
+    "backbone": "#A8527F",
+}
 PATHWAY_HATCHES = {"slow": "", "fast": "///", "lateral": "xx", "head": "..", "backbone": ""}
 DOTS_PER_INCH = 110
+
+
+def ink_on(color: str) -> str:
+    """Black or white: the one in which letters are easy to read on a colour of the above.
+
+    >>> ink_on(BLUE), ink_on(ORANGE)
+    ('white', '#000000')
+    """
+    return "white" if color in (BLUE, BLACK) else BLACK
 
 
 def new_figure(width_inches: float = 8, height_inches: float = 4) -> Figure:

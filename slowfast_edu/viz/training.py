@@ -18,7 +18,13 @@ from slowfast_edu.viz.style import (
     png,
 )
 
-LINES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"))
+LINES = (
+    (BLUE, "-"),
+    (VERMILLION, "--"),
+    (GREEN, "-."),
+    (PURPLE, ":"),
+    (ORANGE, (0, (6, 2, 1, 2, 1, 2))),
+)
 SCREEN_DPI = 80
 
 

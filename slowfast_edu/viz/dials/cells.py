@@ -153,13 +153,12 @@ def eye_cells_explorer(frames: np.ndarray) -> Dialled:
 
     Args, Raises: see ``eye_cells_figure``.
     """
-    wide = {"style": {"description_width": "initial"}}
     dials = {
         "window": widgets.SelectionSlider(
-            options=WINDOWS, value=16, description="P-like averages frames", **wide
+            options=WINDOWS, value=16, description="P-like averages frames"
         ),
         "blur": widgets.SelectionSlider(
-            options=BLURS, value=9, description="M-like blurs pixels", **wide
+            options=BLURS, value=9, description="M-like blurs pixels"
         ),
     }
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 from slowfast_edu.checks import check_frames
 from slowfast_edu.viz.detection import LOOKS
 from slowfast_edu.viz.dials.dialled import Dialled, dialled
-from slowfast_edu.viz.style import BLACK, BLUE, GREY, VERMILLION, new_figure
+from slowfast_edu.viz.style import BLACK, BLUE, GREY, VERMILLION, ink_on, new_figure
 
 # What a statement "box 1 claps" turned out to be: its cell's look, and what that means.
 CELLS = {
@@ -169,7 +169,7 @@ def _draw_boxes(axis, frame: np.ndarray, boxes: np.ndarray) -> None:
         look = {"fill": False, "edgecolor": color, "linestyle": style, "linewidth": 2}
         axis.add_patch(Rectangle(corner, *sides, **look))
         held = {"boxstyle": "square,pad=0.15", "fc": color, "ec": "none"}
-        text = {"color": "white", "weight": "bold", "ha": "left", "va": "top"}
+        text = {"color": ink_on(color), "weight": "bold", "ha": "left", "va": "top"}
         axis.text(*corner, str(place + 1), bbox=held, fontsize=9, **text)
     axis.set_axis_off()
 

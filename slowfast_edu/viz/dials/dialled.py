@@ -57,6 +57,7 @@ def dialled(
         picture.value = png(figure, SCREEN_DPI)
 
     for dial in dials.values():
+        dial.style.description_width = "initial"  # as wide as its words
         dial.observe(redraw, names="value")
     row = widgets.HBox(list(dials.values()), layout=widgets.Layout(flex_flow="row wrap"))
     whole = Dialled([row, note, picture])

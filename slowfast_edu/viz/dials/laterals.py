@@ -119,14 +119,13 @@ def lateral_explorer() -> Dialled:
     Fast sees 32 frames whatever alpha is; Slow sees 32 / alpha. A sum needs as many
     channels as Slow has, alpha * beta = 1, which holds here for alpha = 8.
     """
-    wide = {"style": {"description_width": "initial"}}
     dials = {
-        "kind": widgets.SelectionSlider(options=list(KINDS), description="kind", **wide),
+        "kind": widgets.SelectionSlider(options=list(KINDS), description="kind"),
         "kernel": widgets.SelectionSlider(
-            options=KERNELS, value=5, description="kernel of T-conv", **wide
+            options=KERNELS, value=5, description="kernel of T-conv"
         ),
         "alpha": widgets.SelectionSlider(
-            options=ALPHAS, value=8, description="alpha, the stride", **wide
+            options=ALPHAS, value=8, description="alpha, the stride"
         ),
     }
 

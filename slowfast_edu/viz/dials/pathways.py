@@ -217,12 +217,11 @@ def _sentence(model: str, who: str, stages: str) -> str:
 
 def pathways_explorer() -> Dialled:
     """Dials for the model, who halves time, and where, over ``pathways_figure``."""
-    wide = {"style": {"description_width": "initial"}}
     dials = {
-        "model": widgets.SelectionSlider(options=list(MODELS), description="model", **wide),
-        "who": widgets.SelectionSlider(options=list(WHO), description="who halves", **wide),
+        "model": widgets.SelectionSlider(options=list(MODELS), description="model"),
+        "who": widgets.SelectionSlider(options=list(WHO), description="who halves"),
         "stages": widgets.SelectionSlider(
-            options=list(HALVING), description="time is halved in", **wide
+            options=list(HALVING), value="res5", description="time is halved in"
         ),
     }
 

@@ -12,7 +12,7 @@ from slowfast_edu.sampling import fast_indices, slow_indices
 from slowfast_edu.viz.charts import stacked_bar
 from slowfast_edu.viz.dials.dialled import Dialled, dialled
 from slowfast_edu.viz.frames import mosaic
-from slowfast_edu.viz.style import PATHWAY_COLORS, new_figure
+from slowfast_edu.viz.style import PATHWAY_COLORS, TEXT_COLORS, new_figure
 
 RAW_FRAMES = 64
 TAUS, ALPHAS = (4, 8, 16, 32), (1, 2, 4, 8, 16)
@@ -62,7 +62,9 @@ def sampling_figure(
         strips[place].set_axis_off()
         stride = clip.tau if name == "slow" else clip.fast_stride
         label = f"{name}: {len(indices)} frames, 1 in {stride}"
-        strips[place].set_title(label, loc="left", color=color, weight="bold", fontsize=9)
+        strips[place].set_title(
+            label, loc="left", color=TEXT_COLORS[name], weight="bold", fontsize=9
+        )
     when.set(xlim=(-1, clip.raw_frames), ylim=(-1.6, 0.6), yticks=[0, -1])
     when.set_yticklabels(["slow", "fast"])
     when.set_xticks(range(0, clip.raw_frames + 1, 8))

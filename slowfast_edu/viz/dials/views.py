@@ -149,7 +149,7 @@ def _draw_crops(axis, views: Views) -> None:
         middle = (left + size / 2, top + size / 2)
         text = {"color": color, "weight": "bold", "ha": "center", "va": "center"}
         back = {"boxstyle": "square,pad=0.15", "fc": "white", "ec": "none"}
-        axis.text(*middle, str(place + 1), fontsize=13, bbox=back, **text)
+        axis.text(*middle, str(place + 1), fontsize=14, bbox=back, **text)
     axis.set(xlim=(-3, width + 3), ylim=(height + 3, -3), aspect="equal")
     axis.set_xlabel(f"{width} x {height} pixels, squares of {size}", fontsize=9)
     axis.set(xticks=(), yticks=())

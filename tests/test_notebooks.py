@@ -14,6 +14,7 @@ from slowfast_edu.models import build_model
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
+WIDGET = "application/vnd.jupyter.widget-view+json"
 MAX_LINES, MEDIAN_LINES, MAX_COLUMNS = 20, 6, 78
 
 
@@ -83,7 +84,16 @@ def test_it_has_the_parts_that_a_learner_expects(notebook):
     text = prose(notebook)
     for part in ("**You need**", "**Time**", "| After this", "**Predict", "**Read on:**"):
         assert part in text
-    assert re.search(r"^## Summary$", text, re.MULTILINE)
+    _, summary = re.split(r"^## Summary$", text, flags=re.MULTILINE)
+    assert re.search(r"^\| \| .*(paper|reported).* \| .*(notebook|here) \|$", summary, re.M)
+    questions = summary.split("**Three questions to take along.**")[1]
+    assert questions.split("**Read on:**")[0].count("?") >= 3
+
+
+def test_it_has_dials_and_says_where_no_kernel_runs_what_they_turn(notebook):
+    data = [o.get("data", {}) for cell in code_cells(notebook) for o in cell.outputs]
+    told = [d["text/plain"] for d in data if WIDGET in d]
+    assert any(text.startswith("Run this cell: dials for ") for text in told), told
 
 
 def test_local_links_lead_somewhere(notebook):

@@ -35,7 +35,7 @@ class Verdict:
     @property
     def right(self) -> bool:
         """Every input was answered rightly."""
-        return self.attempted and self.passed == self.total
+        return self.passed == self.total
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,10 @@ TO_CLIP = Exercise(
             "to 1",
         ),
         Mistake(
+            answer=lambda frames: _in_order(frames) / 255,
+            cause="you stopped at colours from 0 to 1; the mean and the deviation follow",
+        ),
+        Mistake(
             answer=lambda frames: normalize(frames).double(),
             cause="you gave float64, as NumPy does when it divides; networks take float32",
         ),

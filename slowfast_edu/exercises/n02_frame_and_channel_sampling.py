@@ -1,13 +1,10 @@
 """The exercises of notebook 02: frames, channels, seconds, cost, and aliasing."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import numpy as np
 
-from slowfast_edu.analysis import closed_form_macs
-from slowfast_edu.config import PRESETS, ClipConfig
+from slowfast_edu.config import ClipConfig
 from slowfast_edu.exercises.exercise import Exercise, Mistake, Written
+from slowfast_edu.exercises.n02_channels import BUDGET, CHANNELS
 from slowfast_edu.sampling import fast_indices, slow_indices
 
 RATES = (15, 24, 25, 30, 60)
@@ -47,6 +44,14 @@ FRAMES = Exercise(
             ),
             cause="you took every alpha-th frame; alpha says how many *more* frames Fast "
             "has, so its stride is tau / alpha",
+        ),
+        Mistake(
+            answer=lambda T, tau, alpha: (
+                list(range(0, T * tau, tau)),
+                [i * alpha for i in range(alpha * T)],
+            ),
+            cause="you put Fast's frames alpha apart; in one step of Slow's, tau, there are "
+            "alpha of them, so they lie tau / alpha apart",
         ),
         Mistake(
             answer=lambda T, tau, alpha: (list(range(T)), list(range(alpha * T))),
@@ -97,6 +102,15 @@ SPAN = Exercise(
         Mistake(
             answer=lambda T, tau, alpha, fps: (T * tau / fps, fps / tau),
             cause="you gave the rate of Slow's frames; Fast's come alpha times as often",
+        ),
+        Mistake(
+            answer=lambda T, tau, alpha, fps: ((T - 1) * tau / fps, fps * alpha / tau),
+            cause="you measured from Slow's first frame to its last; the last one stands "
+            "for tau raw frames too",
+        ),
+        Mistake(
+            answer=lambda T, tau, alpha, fps: (T * tau / fps, alpha * T),
+            cause="you gave how many frames Fast has, not how many it sees a second",
         ),
         Mistake(
             answer=lambda T, tau, alpha, fps: (T / fps, fps * alpha / tau),
@@ -153,6 +167,17 @@ NYQUIST = Exercise(
             "comes back as something slower",
         ),
         Mistake(
+            answer=lambda fps, stride, cycles: (
+                cycles if cycles <= fps / stride / 2 else 0.0
+            ),
+            cause="you let what is too quick vanish; it is seen, as something slower",
+        ),
+        Mistake(
+            answer=lambda fps, stride, cycles: cycles % (fps / stride / 2),
+            cause="you took the remainder by half the rate; what vanishes between two "
+            "looks is a whole turn, which is the whole rate",
+        ),
+        Mistake(
             answer=lambda fps, stride, cycles: cycles % (fps / stride),
             cause="you took the remainder, which may still be above half the rate: a "
             "wheel that turns 0.9 of a round a look seems to turn back by 0.1",
@@ -174,119 +199,6 @@ NYQUIST = Exercise(
         "Between two looks, whole turns cannot be seen: take away the *nearest* whole "
         "number of turns.",
         "abs(f - r * round(f / r)) with r = fps / stride.",
-    ),
-)
-
-
-# 02.channels
-
-
-def _channels(rng: np.random.Generator) -> list[tuple]:
-    slow = [64, 256, 512, 1024, 2048]
-    return [(int(c), int(b)) for c in slow for b in rng.choice([2, 4, 8, 16, 32], 3)]
-
-
-CHANNELS = Exercise(
-    name="02.channels",
-    title="Fast's channels and its cost per frame",
-    minutes=6,
-    difficulty=2,
-    points=2,
-    answer=lambda slow, beta_inv: (slow // beta_inv, 1 / beta_inv**2),
-    inputs=_channels,
-    mistakes=(
-        Mistake(
-            answer=lambda slow, beta_inv: (slow // beta_inv, 1 / beta_inv),
-            cause="you let the cost fall with the channels once; a convolution between "
-            "two of Fast's layers has fewer channels going in *and* coming out",
-        ),
-        Mistake(
-            answer=lambda slow, beta_inv: (slow * beta_inv, float(beta_inv**2)),
-            cause="you multiplied; Fast is the thin pathway",
-        ),
-        Mistake(
-            answer=lambda slow, beta_inv: (slow / beta_inv, 1 / beta_inv**2),
-            cause="you gave a float: a number of channels is an int, so divide with //",
-        ),
-        Mistake(
-            answer=lambda slow, beta_inv: (slow // beta_inv, 1 / beta_inv**3),
-            cause="you let the cost fall three times; channels in and channels out are two",
-        ),
-    ),
-    hints=(
-        "beta = 1 / beta_inv is the ratio of Fast's channels to Slow's.",
-        "A convolution costs positions x channels out x kernel volume x channels in.",
-        "Both channels out and channels in are divided by beta_inv.",
-    ),
-)
-
-
-# 02.budget
-
-BETA_INVERSES = (2, 4, 8, 16, 32)
-
-
-def _gmacs(beta_inv: int, T: int = 4) -> float:
-    clip = replace(PRESETS["slowfast_4x16_r50"].clip, T=T)
-    config = replace(PRESETS["slowfast_4x16_r50"], clip=clip, beta=1 / beta_inv)
-    return closed_form_macs(config) / 1e9
-
-
-def _within(costs: dict[int, float], budget: float) -> int:
-    fitting = [beta_inv for beta_inv, cost in costs.items() if cost <= budget]
-    if not fitting:
-        raise ValueError(f"budget={budget}: even the cheapest costs {min(costs.values())}")
-    return min(fitting)
-
-
-def _budgets(rng: np.random.Generator) -> Sequence[tuple]:
-    costs = {b: round(_gmacs(b), 3) for b in BETA_INVERSES}
-    given = [costs[8], *rng.uniform(28, 80, 8).round(2).tolist(), 5.0]
-    shuffled = [dict(rng.permutation(list(costs.items())).tolist()) for _ in given]
-    whole = [{int(b): c for b, c in one.items()} for one in shuffled]
-    return list(zip(whole, given, strict=True))
-
-
-def _widest_below(costs: dict[int, float], budget: float) -> int:
-    fitting = [beta_inv for beta_inv, cost in costs.items() if cost < budget]
-    if not fitting:
-        raise ValueError("nothing fits")
-    return min(fitting)
-
-
-BUDGET = Exercise(
-    name="02.budget",
-    title="The widest Fast pathway within a budget",
-    minutes=8,
-    difficulty=2,
-    points=3,
-    answer=_within,
-    inputs=_budgets,
-    mistakes=(
-        Mistake(
-            answer=lambda costs, budget: max(b for b, c in costs.items() if c <= budget),
-            cause="you took the largest beta_inv, which is the *thinnest* Fast; the widest "
-            "has the smallest",
-        ),
-        Mistake(
-            answer=_widest_below,
-            cause="you left out the one that costs exactly the budget",
-        ),
-        Mistake(
-            answer=lambda costs, budget: min(costs, key=lambda b: abs(costs[b] - budget)),
-            cause="you took the nearest cost, which may be above the budget",
-        ),
-        Mistake(
-            answer=lambda costs, budget: min(
-                (b for b, c in costs.items() if c <= budget), default=None
-            ),
-            cause="if nothing fits, raise a ValueError; None would fail later, elsewhere",
-        ),
-    ),
-    hints=(
-        "First collect every beta_inv whose cost is at most the budget.",
-        "beta = 1 / beta_inv: the widest Fast has the smallest beta_inv.",
-        "min(fitting), after raising ValueError if fitting is empty.",
     ),
 )
 

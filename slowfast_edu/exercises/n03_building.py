@@ -31,8 +31,8 @@ class _OddBottleneck(Bottleneck):
         k: frames that a covers.
         stride: in space.
         fault: "a" (the stride on a), "early relu", "always" (a convolution in every
-            shortcut), "no bn" (behind the shortcut's convolution) or "by channels" (the
-            input itself wherever the channels fit).
+            shortcut), "no bn" (behind the shortcut's convolution), "by channels" (the
+            input itself wherever the channels fit) or "bias" (in each convolution).
     """
 
     def __init__(self, channels: int, inner: int, k: int, stride: int, fault: str):
@@ -47,6 +47,9 @@ class _OddBottleneck(Bottleneck):
             self.shortcut_bn = nn.Identity()
         if fault == "by channels" and channels == 4 * inner:
             self.shortcut = None
+        if fault == "bias":
+            for conv in (part for part in self.modules() if isinstance(part, nn.Conv3d)):
+                conv.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels))
         self.fault = fault
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,6 +101,11 @@ MAKE_BOTTLENECK = Exercise(
             answer=partial(_OddBottleneck, fault="by channels"),
             cause="you asked for the channels only; a block with a stride needs a "
             "convolution as its shortcut even if its channels stay",
+        ),
+        Mistake(
+            answer=partial(_OddBottleneck, fault="bias"),
+            cause="you kept the convolutions' biases; batch normalisation subtracts them "
+            "again, so bias=False",
         ),
     ),
     hints=(
@@ -196,7 +204,7 @@ def _pathway_of(
     *,
     everywhere: bool = False,
     fast_stem: int = 5,
-    pool: bool = True,
+    pool: tuple | None = (1, 2, 2),
     halvings: tuple = (1, 2, 2, 2),
     in_time: int = 1,
 ) -> nn.Sequential:
@@ -208,7 +216,7 @@ def _pathway_of(
         blocks: of res2, res3, res4 and res5.
         everywhere: kernels over time in all of Slow's stages.
         fast_stem: frames that Fast's conv1 covers.
-        pool: with pool1.
+        pool: pool1's stride, or None without it.
         halvings: the stages' strides in space.
         in_time: stride in time of res3, res4 and res5.
     """
@@ -216,7 +224,7 @@ def _pathway_of(
     stem = 1 if pathway == "slow" else fast_stem
     layers = [ConvBNReLU(3, width, (stem, 7, 7), (1, 2, 2))]
     if pool:
-        layers.append(nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1)))
+        layers.append(nn.MaxPool3d((1, 3, 3), pool, (0, 1, 1)))
     channels = width
     for i, (k, count, space) in enumerate(zip(kernels, blocks, halvings, strict=True)):
         first = (in_time if i else 1, space)
@@ -260,8 +268,13 @@ MAKE_PATHWAY = Exercise(
             cause="you let Fast's conv1 look at one frame; it covers 5",
         ),
         Mistake(
-            answer=partial(_pathway_of, pool=False),
+            answer=partial(_pathway_of, pool=None),
             cause="you left out pool1, the max over 1x3x3 with stride 2 behind conv1",
+        ),
+        Mistake(
+            answer=partial(_pathway_of, pool=(1, 3, 3)),
+            cause="your pool1 steps by its whole kernel, as MaxPool3d does when no stride "
+            "is given; it halves, so (1, 2, 2)",
         ),
         Mistake(
             answer=partial(_pathway_of, halvings=(2, 2, 2, 2)),

@@ -86,6 +86,12 @@ TABLE_ROWS = Exercise(
             ],
             cause="you gave both pathways T frames; Fast has alpha times as many",
         ),
+        Mistake(
+            answer=lambda pathway, T, alpha, beta_inv, crop: _rows(
+                pathway, T, alpha, 1, crop
+            ),
+            cause="you gave both pathways Slow's channels; Fast has 1 / beta_inv of them",
+        ),
     ),
     hints=(
         "Frames first: which of the six layers changes their number?",
@@ -157,6 +163,10 @@ REACH = Exercise(
         Mistake(
             answer=lambda *given: 1 + sum(k - 1 for k in _kernels(*given)[1:]),
             cause="you left out conv1, which covers 5 frames in Fast",
+        ),
+        Mistake(
+            answer=lambda pathway, _, stage: _reach(pathway, BLOCKS[14], stage),
+            cause="you counted one kernel a stage; each of its blocks has one, in a",
         ),
     ),
     hints=(

@@ -72,6 +72,10 @@ READS = Exercise(
             answer=lambda t, T, alpha, kernel: _reads(t, T, alpha, kernel)[:-1],
             cause="you stopped one frame too soon; range leaves its end out",
         ),
+        Mistake(
+            answer=lambda t, T, *rest: [f for f in _reads(t, T, *rest) if f < T],
+            cause="you took T for the number of Fast's frames; it has alpha * T",
+        ),
     ),
     hints=(
         "On which of Fast's frames is the kernel centred, and how many does it look at to "
@@ -262,13 +266,21 @@ COST = Exercise(
             cause="you made Slow wider for the sum; what is added needs no channels of its "
             "own",
         ),
+        Mistake(
+            answer=lambda *given: tuple(macs // 4 for macs in _cost(*given)),
+            cause="you forgot time: Slow has 4 frames of 64 x 64 positions",
+        ),
+        Mistake(
+            answer=lambda *given: tuple(2 * macs for macs in _cost(*given)),
+            cause="you counted multiplications and additions; a multiply-add is one",
+        ),
     ),
     hints=(
         "How many channels does each fusion concatenate to Slow's? Who reads them?",
         "Every concatenated channel goes through two 1x1x1 convolutions at every position "
         "of Slow. Only the T-conv works itself, at Slow's positions too.",
-        "own = 2 * channels * kernel * channels * POSITIONS for t_conv, else 0; "
-        "wider = added * (64 + 256) * POSITIONS.",
+        "With positions = 4 * 64 * 64: positions * 2 * channels * kernel * channels for "
+        "t_conv, else 0; and positions * concatenated channels * (64 + 256).",
     ),
 )
 
@@ -280,4 +292,4 @@ WHY_LATERAL = Written(
     points=3,
 )
 
-EXERCISES = (READS, TTOC, COST, TCONV, DEBUG, WHY_LATERAL)
+EXERCISES = (READS, TCONV, TTOC, COST, DEBUG, WHY_LATERAL)

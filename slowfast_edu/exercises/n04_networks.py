@@ -1,6 +1,7 @@
 """The exercises of notebook 04 that are answered with a network, and a faulty one."""
 
 from collections.abc import Callable
+from itertools import combinations
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,8 @@ class _TConv(nn.Module):
     def forward(self, slow, fast):
         told = self.bn(self.conv(fast))
         told = told if self.wrong == "relu" else told.relu()
-        return torch.cat([told, slow] if self.wrong == "order" else [slow, told], dim=1)
+        both = torch.cat([told, slow] if self.wrong == "order" else [slow, told], dim=1)
+        return both.relu() if self.wrong == "all" else both
 
 
 def _without(wrong: str) -> Callable:
@@ -36,9 +38,9 @@ def _without(wrong: str) -> Callable:
 TCONV = Exercise(
     name="04.tconv",
     title="Build the T-conv lateral",
-    minutes=7,
-    difficulty=2,
-    points=3,
+    minutes=5,
+    difficulty=1,
+    points=2,
     answer=lambda channels, alpha, kernel: LateralConnection(
         channels, alpha, kernel=kernel
     ),
@@ -77,6 +79,10 @@ TCONV = Exercise(
         Mistake(
             answer=_without("order"),
             cause="you put the lateral's channels first; Slow's come first",
+        ),
+        Mistake(
+            answer=_without("all"),
+            cause="you took the ReLU of Slow as well; its channels go on unchanged",
         ),
     ),
     hints=(
@@ -131,26 +137,41 @@ class Draft(nn.Module):
 
 
 class _Repaired(Draft):
-    """The draft repaired, with one fault left if asked for."""
+    """The draft repaired, but for the faults that are left."""
 
-    def __init__(self, alpha, classes, left=""):
+    def __init__(self, alpha, classes, left=()):
         super().__init__(alpha, classes)
         self.left = left
 
     def forward(self, clip):
         first, every = clip[:, :, : clip.shape[2] // self.alpha], clip[:, :, :: self.alpha]
         fast = self.fast1(clip).relu()
-        slow = self.slow1(first if self.left == "frames" else every).relu()
-        told = self.lateral(fast.detach() if self.left == "detach" else fast)
-        told = told if self.left == "relu" else told.relu()
+        slow = self.slow1(first if "frames" in self.left else every).relu()
+        told = self.lateral(fast.detach() if "detach" in self.left else fast)
+        told = told if "relu" in self.left else told.relu()
         slow = self.slow2(torch.cat([slow, told], dim=1)).relu()
-        fast = self.fast2(fast[:, :, ::2] if self.left == "stride" else fast).relu()
+        fast = self.fast2(fast[:, :, ::2] if "stride" in self.left else fast).relu()
         pooled = [x.mean(dim=(2, 3, 4)) for x in (slow, fast)]
         return self.head(torch.cat(pooled, dim=1))
 
 
-def _leaving(left: str) -> Callable:
+WHERE = {
+    "frames": "which frames Slow gets",
+    "detach": "whether a gradient comes back through the lateral",
+    "relu": "what acts on the lateral's output",
+    "stride": "what happens to time in Fast",
+}
+
+
+def _leaving(*left: str) -> Callable:
     return lambda alpha, classes: _Repaired(alpha, classes, left)
+
+
+def _still(*left: str) -> Mistake:
+    """Several faults left, and where to look."""
+    where = "; ".join(WHERE[fault] for fault in left)
+    cause = f"{len(left)} of the four faults are left; look again at {where}"
+    return Mistake(answer=_leaving(*left), cause=cause)
 
 
 def _trained(network: nn.Module, alpha: int, classes: int) -> dict[str, int | Tensor]:
@@ -200,6 +221,7 @@ DEBUG = Exercise(
             cause="you left the step of 2 between Fast's layers; no stage of SlowFast "
             "strides in time",
         ),
+        *(_still(*left) for many in (2, 3) for left in combinations(WHERE, many)),
     ),
     hints=(
         "Read forward line by line and ask of each tensor: which frames has it, what acted "

@@ -161,6 +161,10 @@ SETTLE = Exercise(
             "frames already, so two are more",
         ),
         Mistake(
+            answer=_more(taps=1),
+            cause="you counted one frame of the kernel more; from 1 to 3 are two",
+        ),
+        Mistake(
             answer=_more(fast=0),
             cause="you counted Slow alone; Fast's blocks change too",
         ),
@@ -170,7 +174,8 @@ SETTLE = Exercise(
         ),
         Mistake(
             answer=_more(side=32),
-            cause="you took res5's size; res4 has crop / 16 pixels along a side",
+            cause="you have a quarter: res4 has crop / 16 pixels along a side, and conv a "
+            "begins with the block's wide channels, 1024 and 128",
         ),
         Mistake(
             answer=lambda before, after, crop: abs(_settle(before, after, crop)),

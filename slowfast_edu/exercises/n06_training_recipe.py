@@ -49,22 +49,18 @@ SCALE = Exercise(
             "and grows with the batch",
         ),
         Mistake(
-            answer=lambda rate, at, *rest: (
-                math.prod(rest),
-                rate * math.sqrt(math.prod(rest) / at),
-                rest[1],
-            ),
+            answer=lambda r, at, g, c, p: (g * c * p, r * math.sqrt(g * c * p / at), c),
             cause="you scaled with the square root of the batch, as some do for Adam; "
             "here it is linear",
         ),
         Mistake(
-            answer=lambda rate, at, *rest: (
-                math.prod(rest),
-                rate * math.prod(rest) / at,
-                math.prod(rest),
-            ),
+            answer=lambda r, at, g, c, p: (g * c * p, r * g * c * p / at, g * c * p),
             cause="you let BN see the whole batch; it normalises one pass of one GPU at a "
             "time",
+        ),
+        Mistake(
+            answer=lambda r, at, g, c, p: (g * c * p, r * g * c * p / at, g * c),
+            cause="you let BN see the clips of all GPUs; each normalises its own",
         ),
     ),
     hints=(
@@ -201,6 +197,10 @@ LUCK = Exercise(
         Mistake(
             answer=lambda a, b: _judged(*_luck(a, b)[:2], 2.0),
             cause="you set the bar at 2, which is for many seeds; two times three need 2.8",
+        ),
+        Mistake(
+            answer=lambda a, b: (abs(_luck(a, b)[0]), *_luck(a, b)[1:]),
+            cause="you lost the sign of the difference; only the verdict forgets it",
         ),
         Mistake(
             answer=lambda a, b: (*_luck(a, b)[:2], _luck(a, b)[0] > BAR * _luck(a, b)[1]),

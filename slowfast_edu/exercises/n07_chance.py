@@ -26,6 +26,12 @@ def _wrongly(error: Callable, past: bool = False) -> Callable:
     return lambda chances, labels, bins: float(error(*_parts(chances, labels, bins, past)))
 
 
+def _without_the_surest(chances: np.ndarray, labels: np.ndarray, bins: int) -> float:
+    kept = chances.max(axis=1) < 1
+    error = metrics.calibration(chances[kept], labels[kept], bins).error
+    return error * float(kept.mean())
+
+
 def _chances(rng: np.random.Generator) -> list[tuple]:
     one_sure = np.array([[1.0, 0.0], [0.95, 0.05], [0.02, 0.98], [0.63, 0.37]])
     drawn = [(one_sure, np.array([1, 0, 1, 1]), 10)]
@@ -71,6 +77,20 @@ ECE = Exercise(
             cause="you gave a confidence of exactly 1 a bin of its own; the last bin "
             "includes it",
         ),
+        Mistake(
+            answer=_without_the_surest,
+            cause="you lost videos with a confidence of exactly 1; a bin includes its "
+            "upper edge",
+        ),
+        Mistake(
+            answer=lambda chances, labels, bins: (
+                metrics.calibration(chances, labels, bins).error
+                if len(_parts(chances, labels, bins)[0]) == bins
+                else float("nan")
+            ),
+            cause="you took the mean of an empty bin, which is NaN; leave out bins "
+            "without a video",
+        ),
     ),
     hints=(
         "Of each video you need how sure the answer is, and whether it is right.",
@@ -91,6 +111,11 @@ def _split(one: np.ndarray, other: np.ndarray) -> tuple[int, int]:
     """(the smaller part, all) of the videos that only one of two is right about."""
     only = int((one & ~other).sum()), int((other & ~one).sum())
     return min(only), sum(only)
+
+
+def _split_alone(one: np.ndarray, other: np.ndarray) -> float:
+    less, total = _split(one, other)
+    return math.comb(total, less) / 2**total
 
 
 def _paired(rng: np.random.Generator) -> list[tuple]:
@@ -120,11 +145,14 @@ COIN = Exercise(
             "would win, so both count",
         ),
         Mistake(
-            answer=lambda one, other: (
-                math.comb(sum(_split(one, other)[1:]), _split(one, other)[0])
-                / 2 ** _split(one, other)[1]
-            ),
+            answer=_split_alone,
             cause="you took this very split; splits that are more uneven count too",
+        ),
+        Mistake(
+            answer=lambda one, other: (
+                2 * (_tail(*_split(one, other)) - _split_alone(one, other))
+            ),
+            cause="you left out this very split; *at least as unevenly* includes it",
         ),
         Mistake(
             answer=lambda one, other: min(

@@ -22,8 +22,9 @@ def _spread(frames: int, raw_frames: int, clips: int, crops: int) -> list[tuple[
 
 
 def _videos(rng: np.random.Generator) -> list[tuple]:
-    drawn = [(300, 64, 10, 3), (300, 64, 1, 3), (250, 64, 1, 1), (40, 64, 3, 1)]
-    while len(drawn) < 12:
+    drawn = [(230, 64, 4, 1), (300, 64, 10, 3), (300, 64, 1, 3), (250, 64, 1, 1)]
+    drawn.append((40, 64, 3, 1))
+    while len(drawn) < 13:
         frames, raw_frames = int(rng.integers(130, 900)), int(rng.choice([32, 64, 128]))
         drawn.append((frames, raw_frames, int(rng.choice([2, 3, 5, 10])), 3))
     return drawn
@@ -76,6 +77,27 @@ SPREAD = Exercise(
             ),
             cause="you let clips of a short video begin before it does; there they all "
             "begin at 0",
+        ),
+        Mistake(
+            answer=_views(
+                lambda i, n, frames, raw: (
+                    round(i * max(0, frames - raw) / (n - 1))
+                    if n > 1
+                    else max(0, frames - raw) // 2
+                )
+            ),
+            cause="you rounded to the nearest frame; round down",
+        ),
+        Mistake(
+            answer=_views(
+                lambda i, n, frames, raw: (
+                    i * (max(0, frames - raw) // (n - 1))
+                    if n > 1
+                    else max(0, frames - raw) // 2
+                )
+            ),
+            cause="you rounded the step, and so the last clip ends before the video does; "
+            "round i * d / (n - 1)",
         ),
         Mistake(
             answer=lambda *given: sorted(_spread(*given), key=lambda view: view[1]),
@@ -131,6 +153,20 @@ JOIN = Exercise(
             ),
             cause="you averaged where there are several labels; a mean buries an action "
             "that fills one view of ten",
+        ),
+        Mistake(
+            answer=lambda scores, several: (
+                scores.mean(dim=1).sigmoid() if several else _join(scores, False)
+            ),
+            cause="you averaged the scores of several labels and took the sigmoid of that; "
+            "take the highest view, whose one second may be all there is",
+        ),
+        Mistake(
+            answer=lambda scores, several: (
+                _join(scores, True) if several else scores.softmax(dim=2).amax(dim=1)
+            ),
+            cause="you took the maximum where there is one label; on Kinetics the paper "
+            "averages, and what you return does not add up to 1",
         ),
         Mistake(
             answer=lambda scores, several: (

@@ -31,7 +31,7 @@ DECIDE = Exercise(
     points=2,
     answer=_decide,
     inputs=_asked,
-    view=lambda found, *_: np.asarray(found),
+    view=lambda found, *_: torch.as_tensor(found),
     mistakes=(
         Mistake(
             answer=lambda scores, least: scores.softmax(dim=1) >= least,
@@ -57,6 +57,10 @@ DECIDE = Exercise(
         Mistake(
             answer=lambda scores, least: scores.sigmoid() > least,
             cause="you left out what lies exactly at the threshold; 'at least' includes it",
+        ),
+        Mistake(
+            answer=lambda scores, least: scores.sigmoid() >= 0.5,
+            cause="you always took 0.5; the threshold is `least`",
         ),
     ),
     hints=(
@@ -204,6 +208,15 @@ CAM = Exercise(
                 (gradients.sum(dim=(1, 2, 3), keepdim=True) * features).sum(dim=0).relu()
             ),
             cause="you summed the gradient over the map; its mean is the weight",
+        ),
+        Mistake(
+            answer=lambda features, gradients: _cam(features, gradients) / len(features),
+            cause="you averaged over the channels; they are summed",
+        ),
+        Mistake(
+            answer=lambda *given: _cam(*given) / _cam(*given).amax(),
+            cause="you divided by the largest value, which is done for a picture alone; a "
+            "map of zeros becomes NaN by it",
         ),
     ),
     hints=(

@@ -82,6 +82,20 @@ PRECISION = Exercise(
             cause="you gave 0 where no clip has the class: nothing was missed there. Raise "
             "a ValueError",
         ),
+        Mistake(
+            answer=lambda *given: _precision(*given) if given[1].any() else float("nan"),
+            cause="you took the mean of nothing, NaN, where no clip has the class. Raise a "
+            "ValueError",
+        ),
+        Mistake(
+            answer=_or_refuse(
+                lambda scores, occurs: _at_ranks(scores, occurs)[
+                    occurs[np.argsort(-scores)]
+                ].mean()
+            ),
+            cause="you indexed with zeros and ones, which takes ranks 0 and 1 again and "
+            "again; occurs == 1 is a mask",
+        ),
     ),
     hints=(
         "Sort the clips by score. At the rank of each clip that has the class: what share "
@@ -95,7 +109,15 @@ PRECISION = Exercise(
 
 
 def _match(
-    boxes, scores, truths, *, overlap=box_iou, again=False, next_best=False, least=0.5
+    boxes,
+    scores,
+    truths,
+    *,
+    overlap=box_iou,
+    again=False,
+    next_best=False,
+    poor=False,
+    least=0.5,
 ) -> list[bool]:
     """Which detections are right; with other settings what is often taken for it."""
     right, taken = [False] * len(boxes), set()
@@ -106,7 +128,7 @@ def _match(
             own[list(taken)] = -1
         best = int(own.argmax())
         right[place] = bool(own[best] >= least and (again or best not in taken))
-        taken |= {best} if right[place] else set()
+        taken |= {best} if right[place] or poor else set()
     return right
 
 
@@ -132,6 +154,7 @@ def _frames(rng: np.random.Generator) -> list[tuple]:
         (np.array([[0.0, 0, 5, 10]]), np.array([0.9]), two[:1]),  # IoU exactly a half
         (shifted, np.array([0.9, 0.8]), two),  # the second is nearest to what is taken
         (shifted, np.array([0.3, 0.8]), two[:1]),
+        (np.array([[0.0, 0, 4, 10], [0, 0, 10, 10]]), np.array([0.9, 0.8]), two[:1]),
         (np.array([[-5.0, -5, 15, 15]]), np.array([0.9]), two[:1]),  # holds all of it
         (two, np.array([0.9, 0.8]), two[:0]),
         (two[:0], np.zeros(0), two),
@@ -171,6 +194,18 @@ MATCH = Exercise(
         Mistake(
             answer=lambda *frame: _match(*frame, least=0.5 + 1e-9),
             cause="you left out an IoU of exactly 0.5; 'at least half' includes it",
+        ),
+        Mistake(
+            answer=lambda *frame: _match(*frame, poor=True),
+            cause="you let a box below 0.5 take the true box away; only a box that is "
+            "right takes it",
+        ),
+        Mistake(
+            answer=lambda boxes, scores, truths: [
+                _match(boxes, scores, truths)[place] for place in np.argsort(-scores)
+            ],
+            cause="you gave the answers in the order of the scores; give them in the "
+            "order of the boxes",
         ),
     ),
     hints=(

@@ -32,7 +32,9 @@ def _records(rng: np.random.Generator) -> list[tuple[dict, dict]]:
     pairs += [tuple(names[i] for i in rng.choice(len(names), 2)) for _ in range(5)]
     records = [tuple(_record(name, rng) for name in pair) for pair in pairs]
     twin = _record(("actions", "slowfast_alpha_2"), rng)
-    return [*records, (twin, {**twin, "model.clip.alpha": 8})]
+    alike = {**twin, "model.clip.alpha": 8}
+    unset = {**twin, "model.pretrained": None}  # a setting, though it is None
+    return [*records, (twin, alike), (twin, unset), (unset, alike)]
 
 
 def _record(name: tuple[str, str], rng: np.random.Generator) -> dict:
@@ -48,6 +50,10 @@ def _differing(one: dict, other: dict, names: Sequence[str] | None = None) -> li
     names = one.keys() | other.keys() if names is None else names
     unlike = (n for n in names if one.get(n, _MISSING) != other.get(n, _MISSING))
     return sorted(name for name in unlike if name not in OUTCOMES)
+
+
+def _by_get(one: dict, other: dict) -> list[str]:
+    return [name for name in _differing(one, other) if one.get(name) != other.get(name)]
 
 
 def _with_fairness(names: list[str]) -> tuple[list[str], bool]:
@@ -68,7 +74,7 @@ def _or_none(one: dict, other: dict) -> tuple:
 ONE_FACTOR = Exercise(
     name="09.one_factor",
     title="Is it one thing that differs?",
-    minutes=8,
+    minutes=6,
     difficulty=1,
     points=3,
     answer=lambda one, other: _with_fairness(_differing(one, other)),
@@ -95,6 +101,11 @@ ONE_FACTOR = Exercise(
             answer=_or_none,
             cause="you called a comparison fair in which nothing differs; one factor is "
             "exactly one, and none is a comparison of seeds",
+        ),
+        Mistake(
+            answer=lambda one, other: _with_fairness(_by_get(one, other)),
+            cause="you asked with get, which gives None both for a setting that is None "
+            "and for one that is missing",
         ),
     ),
     hints=(
@@ -179,7 +190,7 @@ def _sums(one: list[int], other: list[int]) -> tuple:
 SEEDS = Exercise(
     name="09.seeds",
     title="The exact p-value of a difference",
-    minutes=10,
+    minutes=9,
     difficulty=3,
     points=3,
     answer=_seeds,
@@ -220,12 +231,12 @@ SEEDS = Exercise(
 )
 
 QUESTION = Written(
-    name="09.question", title="Your question", minutes=10, difficulty=2, points=6
+    name="09.question", title="Your question", minutes=8, difficulty=2, points=6
 )
 FINDING = Written(
     name="09.finding",
     title="Your finding, on one page",
-    minutes=17,
+    minutes=22,
     difficulty=3,
     points=14,
 )

@@ -136,6 +136,14 @@ def test_errors_are_answers():
     assert "got       raises KeyError: -1" in verdict.told
 
 
+def test_a_cause_is_named_only_if_the_mistake_explains_every_answer():
+    def rounded_and_shifted(whole):
+        return whole // 2 + (whole > 50)
+
+    assert examine(HALF, half_rounded).cause == "you rounded"
+    assert examine(HALF, rounded_and_shifted).cause == ""
+
+
 def test_leaving_the_program_is_an_answer_and_ctrl_c_is_none():
     def leaving(whole):
         raise SystemExit(1)
@@ -230,6 +238,21 @@ def test_names_and_order_of_parts_do_not_matter_and_layers_do():
         layers(nn.Conv3d(3, 4, 1)),
     ):
         assert difference(plain, behaviour(other, shape)) is not None
+
+
+def test_a_layer_that_is_never_called_is_counted():
+    class Spare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.spare = nn.Conv3d(3, 4, 1), nn.Conv3d(3, 4, 1)
+
+        def forward(self, x):
+            return self.used(x)
+
+    shape = (1, 3, 2, 4, 4)
+    plain, spare = behaviour(layers(nn.Conv3d(3, 4, 1)), shape), behaviour(Spare(), shape)
+    assert (plain["parameters"], spare["parameters"]) == (16, 32)
+    assert difference(plain, spare) == "parameters: another number"
 
 
 def test_normalisation_is_filled_so_that_leaving_it_out_shows():

@@ -40,7 +40,7 @@ def test_decisions_may_be_made_on_logits_and_are_bools():
 
     assert verdict("decide", on_logits).right
     as_ints = verdict("decide", lambda *given: on_logits(*given).int())
-    assert "whole numbers where bools" in as_ints.told
+    assert "torch.int32 where torch.bool" in as_ints.told
     names = verdict("decide", lambda *given: on_logits(*given).nonzero())
     assert "shape" in names.told
     halved = verdict("decide", lambda scores, least: scores.tanh() >= least)
@@ -175,6 +175,8 @@ def test_boxes_by_hand():
     assert answer("match", BOXES, scores, truths) == [False, True, True, False]
     assert answer("match", BOXES, scores, truths[:0]) == [False] * 4
     assert answer("match", BOXES[:0], scores[:0], truths) == []
+    poor = np.array([[0.0, 0, 4, 10], [0, 0, 10, 10]])  # IoU 0.4 takes nothing away
+    assert answer("match", poor, np.array([0.9, 0.8]), truths) == [False, True]
 
 
 @pytest.mark.parametrize("seed", range(3))

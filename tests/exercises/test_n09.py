@@ -26,6 +26,7 @@ RECORD = {"seed": 0, "beta": 1 / 4, "T": 4, "top1": 0.9, "cpu_seconds": 70.0}
         ({"T": 8, "beta": 1 / 8}, ["T", "beta"]),
         ({"seed": 1, "top1": 0.8, "cpu_seconds": 71.0}, []),
         ({"tau": 16}, ["tau"]),  # the other has none
+        ({"non_local": None}, ["non_local"]),  # None is a setting too
     ],
 )
 def test_settings_differ_and_outcomes_do_not_count(changes, names):

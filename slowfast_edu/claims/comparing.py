@@ -57,4 +57,5 @@ def differing_settings(one: Run, other: Run) -> dict[str, tuple]:
     mine, theirs = settings(one), settings(other)
     names = [*mine, *(name for name in theirs if name not in mine)]
     pairs = {name: (mine.get(name), theirs.get(name)) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    shared = mine.keys() & theirs.keys()
+    return {n: pair for n, pair in pairs.items() if n not in shared or pair[0] != pair[1]}

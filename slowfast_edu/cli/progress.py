@@ -12,8 +12,8 @@ def add_progress(commands) -> None:
 
 
 def _progress(arguments: argparse.Namespace) -> None:
-    from slowfast_edu.exercises import EXERCISES, progress_path, read_progress
+    from slowfast_edu.exercises import EXERCISES, progress_folder, read_progress
     from slowfast_edu.exercises.board import progress_table
 
     print(progress_table(EXERCISES, read_progress()))
-    print(f"kept in {progress_path()}, on this machine only")
+    print(f"kept in {progress_folder()}, on this machine only")

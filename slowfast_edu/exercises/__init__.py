@@ -7,7 +7,7 @@ from importlib import import_module
 from slowfast_edu.checks import check_choice
 from slowfast_edu.exercises.checking import Verdict, examine
 from slowfast_edu.exercises.exercise import Exercise, Mistake, Written
-from slowfast_edu.exercises.progress import keep, progress_path, read_progress
+from slowfast_edu.exercises.progress import keep, progress_folder, read_progress
 
 __all__ = [
     "EXERCISES",
@@ -17,7 +17,7 @@ __all__ = [
     "Written",
     "check",
     "examine",
-    "progress_path",
+    "progress_folder",
     "read_progress",
 ]
 

@@ -6,7 +6,7 @@ from html import escape
 import ipywidgets as widgets
 
 from slowfast_edu.exercises.exercise import Exercise, Written
-from slowfast_edu.exercises.progress import Record, progress_path, read_progress
+from slowfast_edu.exercises.progress import Record, progress_folder, read_progress
 
 BAR = 20  # characters of a full bar
 
@@ -71,12 +71,12 @@ class ProgressBoard(widgets.VBox):
         self.read()
 
     def read(self) -> None:
-        """Show what the file says now."""
+        """Show what the files say now."""
         try:
             table = progress_table(self._exercises, read_progress())
+            where = f"kept in {progress_folder()}, on this machine only"
         except (OSError, ValueError) as error:
-            table = str(error)
-        where = f"kept in {progress_path()}, on this machine only"
+            table, where = "", str(error)
         self._text.value = f"<pre>{escape(table)}</pre><p>{escape(where)}</p>"
 
     def __repr__(self) -> str:

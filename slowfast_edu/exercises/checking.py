@@ -19,7 +19,7 @@ class Verdict:
     """What came of running one function on all inputs of an exercise.
 
     Attributes:
-        attempted: it did not raise NotImplementedError.
+        attempted: it did not raise a bare NotImplementedError, as a stub does.
         passed: inputs that it answered rightly.
         total: inputs.
         told: of the first wrong answer: the call, expected and got; "" if there is none.
@@ -45,8 +45,13 @@ class _Raised:
     error: BaseException
 
     def __str__(self) -> str:
-        text = " ".join(str(self.error).split())
-        return f"{type(self.error).__name__}: {_short(text)}" if text else _kind(self.error)
+        text = _clipped(str(self.error))
+        return f"{_kind(self.error)}: {text}" if text else _kind(self.error)
+
+
+def _is_a_stub_s(error: BaseException) -> bool:
+    """Torch raises the same error with a message, of a network without forward, say."""
+    return type(error) is NotImplementedError and not error.args
 
 
 def _kind(error: BaseException) -> str:
@@ -69,7 +74,7 @@ def examine(exercise: Exercise, function: Callable, seed: int = SEED) -> Verdict
     got = []
     for given in inputs:
         got.append(_outcome(exercise, function, given))
-        if isinstance(got[-1], _Raised) and _kind(got[-1].error) == "NotImplementedError":
+        if isinstance(got[-1], _Raised) and _is_a_stub_s(got[-1].error):
             return Verdict(attempted=False, passed=0, total=len(inputs))
     wrong = [i for i in range(len(inputs)) if _unlike(expected[i], got[i])]
     passed = len(inputs) - len(wrong)
@@ -85,7 +90,9 @@ def _outcome(exercise: Exercise, function: Callable, given: tuple) -> Any:
     try:
         result = function(*copy.deepcopy(given))
         return exercise.view(result, *copy.deepcopy(given))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of a learner, so any
         return _Raised(error)
 
 
@@ -95,7 +102,10 @@ def _unlike(expected: Any, got: Any) -> str | None:
         if isinstance(expected, _Raised) and isinstance(got, _Raised):
             return None if isinstance(got.error, type(expected.error)) else "another error"
         return "an error" if isinstance(got, _Raised) else "no error"
-    return difference(expected, got)
+    try:
+        return difference(expected, got)
+    except Exception as error:  # of a tensor without values, say
+        return f"something that cannot be compared ({_kind(error)})"
 
 
 def _cause(exercise: Exercise, inputs: list[tuple], got: list) -> str:
@@ -124,7 +134,12 @@ def _told(function: Callable, given: tuple, expected: Any, got: Any) -> str:
 
 def _short(value: Any) -> str:
     """A value in one line: of something large, what kind of thing it is."""
-    text = " ".join((value if isinstance(value, str) else _text(value)).split())
+    return _clipped(_text(value))
+
+
+def _clipped(text: str) -> str:
+    """The beginning of a text, in one line."""
+    text = " ".join(text.split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
@@ -136,5 +151,9 @@ def _text(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return repr(value.tolist())
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_text(part)}" for key, part in value.items())
-    return repr(value)
+        parts = (f"{_text(key)}: {_text(part)}" for key, part in value.items())
+        return f"{{{', '.join(parts)}}}"
+    try:
+        return repr(value)
+    except Exception:
+        return f"a {type(value).__name__} that cannot be printed"

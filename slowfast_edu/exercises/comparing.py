@@ -71,10 +71,11 @@ def _sequences(expected: Sequence, got: Any) -> str | None:
     if isinstance(got, str) or not isinstance(got, Sequence):
         return f"{_kind(got)} where a {type(expected).__name__} is expected"
     if len(got) != len(expected):
-        return f"{len(got)} entries where {len(expected)} are expected"
+        entries = "1 entry" if len(got) == 1 else f"{len(got)} entries"
+        return f"{entries} where {len(expected)} are expected"
     for place, (wanted, given) in enumerate(zip(expected, got, strict=True)):
         if told := difference(wanted, given):
-            return f"entry {place}: {told}"
+            return f"[{place}]{told if told.startswith('[') else f': {told}'}"
     return None
 
 

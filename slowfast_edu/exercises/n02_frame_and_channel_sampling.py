@@ -50,8 +50,8 @@ FRAMES = Exercise(
                 list(range(0, T * tau, tau)),
                 [i * alpha for i in range(alpha * T)],
             ),
-            cause="you put Fast's frames alpha apart; in one step of Slow's, tau, there are "
-            "alpha of them, so they lie tau / alpha apart",
+            cause="you put Fast's frames alpha apart; alpha of them fit into one step of "
+            "Slow's, tau, so they lie tau / alpha apart",
         ),
         Mistake(
             answer=lambda T, tau, alpha: (list(range(T)), list(range(alpha * T))),

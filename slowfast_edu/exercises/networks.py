@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
 
 
 def fill(network: nn.Module) -> None:
@@ -42,7 +43,8 @@ def behaviour(network: nn.Module, *shapes: Sequence[int]) -> dict:
         shapes: of its inputs, (B, C, T, H, W) each.
 
     Returns:
-        {"parameters": weights and biases, "output": a tensor, or a tuple of such}.
+        {"parameters": weights and biases, "dropouts": layers that drop at random in
+        training, "output": a tensor, or a tuple of such}.
 
     Raises:
         TypeError: it is no ``nn.Module``.
@@ -55,4 +57,5 @@ def behaviour(network: nn.Module, *shapes: Sequence[int]) -> dict:
     with torch.no_grad():
         output = network(*clips)
     size = sum(weights.numel() for weights in network.parameters())
-    return {"parameters": size, "output": output}
+    dropouts = sum(isinstance(layer, _DropoutNd) for layer in network.modules())
+    return {"parameters": size, "dropouts": dropouts, "output": output}

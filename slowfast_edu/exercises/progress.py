@@ -1,4 +1,4 @@
-"""What a learner has done, kept in one file on their machine and never sent."""
+"""What a learner has done, kept in files on their machine and never sent."""
 
 import json
 import os
@@ -18,33 +18,45 @@ class Record:
     passed: bool = False
 
 
-def progress_path() -> Path:
-    """The file: in ``SLOWFAST_EDU_HOME``, or in a folder of the learner's home."""
-    folder = os.environ.get(FOLDER_VARIABLE) or Path.home() / ".slowfast_edu"
-    return Path(folder) / "progress.json"
+def progress_folder() -> Path:
+    """Where the files are, one an exercise, so that two notebooks never share one.
+
+    In the folder that ``SLOWFAST_EDU_HOME`` names, or in one of the learner's home.
+
+    Raises:
+        OSError: there is no home folder.
+    """
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    try:
+        folder = Path(chosen).expanduser() if chosen else Path.home() / ".slowfast_edu"
+    except RuntimeError as error:
+        raise OSError(
+            f"no home folder; let {FOLDER_VARIABLE} name one to keep progress in"
+        ) from error
+    return folder / "progress"
 
 
 def read_progress() -> dict[str, Record]:
     """{exercise: record} of every exercise that was tried; {} before the first.
 
     Raises:
-        ValueError: the file is damaged; it is left as it is.
-        OSError: it cannot be read.
+        ValueError: a file is damaged; it is left as it is.
+        OSError: one cannot be read.
     """
-    path = progress_path()
-    if not path.exists():
-        return {}
+    return {path.stem: _read(path) for path in sorted(progress_folder().glob("*.json"))}
+
+
+def _read(path: Path) -> Record:
     try:
         kept = json.loads(path.read_bytes())
-        return {
-            name: Record(failures=int(done["failures"]), passed=done["passed"] is True)
-            for name, done in kept.items()
-        }
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        failures, passed = kept["failures"], kept["passed"]
+        if type(failures) is not int or failures < 0 or type(passed) is not bool:
+            raise ValueError
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
-            f"{path} is damaged and nothing is kept in it now; rename or delete it to "
-            "begin a new one"
+            f"{path} is damaged; delete it to begin that exercise anew"
         ) from error
+    return Record(failures=failures, passed=passed)
 
 
 def keep(name: str, right: bool) -> Record:
@@ -54,17 +66,14 @@ def keep(name: str, right: bool) -> Record:
         The exercise's record with this attempt in it.
 
     Raises:
-        ValueError: the file is damaged; it is left as it is.
+        ValueError: its file is damaged; it is left as it is.
         OSError: it cannot be read or written.
     """
-    progress = read_progress()
-    before = progress.get(name, Record())
+    path = progress_folder() / f"{name}.json"
+    before = _read(path) if path.exists() else Record()
     failures = before.failures + (not right)
-    progress[name] = Record(failures=failures, passed=before.passed or right)
-    kept = {
-        exercise: {"failures": record.failures, "passed": record.passed}
-        for exercise, record in sorted(progress.items())
-    }
-    progress_path().parent.mkdir(parents=True, exist_ok=True)
-    write_whole(progress_path(), json.dumps(kept, indent=1).encode())
-    return progress[name]
+    record = Record(failures=failures, passed=before.passed or right)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"failures": record.failures, "passed": record.passed})
+    write_whole(path, text.encode())
+    return record

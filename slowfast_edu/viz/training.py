@@ -86,6 +86,13 @@ def learning_curves(
     return figure
 
 
+class _Growing(widgets.Image):
+    """What is shown of it where no kernel runs: a sentence, not its bytes."""
+
+    def __repr__(self) -> str:
+        return "Run this cell: curves that grow while it trains."
+
+
 class LiveCurves:
     """Curves that grow while a training runs: ``on_epoch=LiveCurves(chance=0.1)``.
 
@@ -100,7 +107,7 @@ class LiveCurves:
             chance: accuracy of guessing.
         """
         self.chance = chance
-        self.picture = widgets.Image(format="png")
+        self.picture = _Growing(format="png")
         self([])
 
     def __call__(self, history: Sequence[Mapping]) -> None:

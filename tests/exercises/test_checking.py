@@ -2,6 +2,10 @@
 
 import json
 import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +18,7 @@ from slowfast_edu.exercises import Exercise, Mistake, Written, check, examine
 from slowfast_edu.exercises.board import ProgressBoard, progress_table
 from slowfast_edu.exercises.comparing import difference
 from slowfast_edu.exercises.networks import behaviour, fill
-from slowfast_edu.exercises.progress import Record, keep, progress_path, read_progress
+from slowfast_edu.exercises.progress import Record, keep, progress_folder, read_progress
 
 HALF = Exercise(
     name="99.half",
@@ -82,10 +86,11 @@ def test_the_same_answer_in_another_dress_is_right(expected, got):
         (0.5, None, "None where a float is expected"),
         (0.5, float("nan"), "another number"),
         (0.5, 0.51, "another number"),
-        ([0, 8], [0], "1 entries where 2 are expected"),
-        ([0, 8], [0, 9], "entry 1: another number"),
+        ([0, 8], [0], "1 entry where 2 are expected"),
+        ([0, 8], [0, 9], "[1]: another number"),
         ([0, 8], 8, "an int where a list is expected"),
         ("slow", "fast", "another value"),
+        (([0], [1, 2]), ([0], [1, 3]), "[1][1]: another number"),
         (np.ones((2, 3)), np.ones((3, 2)), "shape (3, 2) where (2, 3) is expected"),
         (np.array([1, 2]), np.array([1.0, 2.0]), "floats where whole numbers are expected"),
         (np.ones(2), np.zeros(2), "other numbers"),
@@ -154,6 +159,44 @@ def test_leaving_the_program_is_an_answer_and_ctrl_c_is_none():
     assert "SystemExit" in examine(HALF, leaving).told
     with pytest.raises(KeyboardInterrupt):
         examine(HALF, interrupted)
+
+
+def test_a_network_without_forward_is_an_attempt():
+    class Misspelt(nn.Module):
+        def foward(self, x):
+            return x
+
+    network = Exercise(
+        name="99.network",
+        title="A network",
+        minutes=1,
+        difficulty=1,
+        points=1,
+        answer=nn.ReLU,
+        inputs=lambda rng: [()],
+        mistakes=HALF.mistakes,
+        hints=HALF.hints,
+        view=lambda made: behaviour(made, (1, 3, 2, 4, 4)),
+    )
+    verdict = examine(network, Misspelt)
+    assert verdict.attempted and "NotImplementedError: Module [Misspelt]" in verdict.told
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "given",
+    [Unprintable(), torch.zeros(2, device="meta"), torch.eye(2).to_sparse(), np.array({})],
+)
+def test_results_that_cannot_be_compared_or_printed_fail(given):
+    for expected in (0.5, [0.5], np.ones(2), torch.ones(2), {"a": 1}):
+        asked = replace(HALF, answer=lambda whole, expected=expected: expected)
+        assert examine(asked, asked.answer).right
+        verdict = examine(asked, lambda whole: given)
+        assert verdict.told and not verdict.passed
 
 
 def test_a_function_that_changes_its_arguments_spoils_nothing():
@@ -289,7 +332,7 @@ def test_a_stub_is_not_attempted_and_leaves_no_trace(capsys):
 
     check("99.half", stub)
     assert capsys.readouterr().out == "not attempted: 99.half\n"
-    assert not progress_path().exists()
+    assert not progress_folder().exists()
 
 
 def test_a_wrong_answer_is_shown_with_its_cause_and_one_hint_more_each_time(capsys):
@@ -317,7 +360,7 @@ def test_a_right_answer_counts_for_good(capsys):
 def test_a_solution_does_not_count(capsys):
     check("99.half", half_solution)
     assert capsys.readouterr().out == "passed 8/8: 99.half\n"
-    assert not progress_path().exists()
+    assert not progress_folder().exists()
 
 
 @pytest.mark.parametrize("name", ["99.hlaf", "99.why"])
@@ -341,19 +384,48 @@ def test_long_lines_are_folded(capsys, monkeypatch):
 # Progress
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b'{"99.half": 3}', b"\xff"])
+DAMAGED = [
+    *(b"{", b"[]", b"3", b"\xff", b"{}", b'{"failures": -3, "passed": true}'),
+    *(b'{"failures": 1e400, "passed": true}', b'{"failures": 0, "passed": "no"}'),
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_file_is_named_and_kept(content, capsys):
-    progress_path().parent.mkdir()
-    progress_path().write_bytes(content)
-    with pytest.raises(ValueError, match=r"progress\.json is damaged"):
+    file = progress_folder() / "99.half.json"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"99\.half\.json is damaged; delete it"):
         keep("99.half", True)
     check("99.half", half_right)
     told = capsys.readouterr().out
     assert "progress is not kept" in told and "passed 8/8" in told
-    assert progress_path().read_bytes() == content
+    assert file.read_bytes() == content
     assert main(["progress"]) == 1
     assert "is damaged" in capsys.readouterr().err
     assert "is damaged" in ProgressBoard(exercises.EXERCISES).children[0].value
+    keep("99.other", True)  # the others go on
+
+
+def test_two_kernels_keep_what_both_did():
+    code = (
+        "from slowfast_edu.exercises.progress import keep\n"
+        "for i in range(30): keep(f'99.{i * 2 + %d}', True)"
+    )
+    kernels = [subprocess.Popen([sys.executable, "-c", code % i]) for i in range(2)]
+    assert [kernel.wait(60) for kernel in kernels] == [0, 0]
+    assert len(read_progress()) == 60
+
+
+def test_a_tilde_is_the_home_folder_and_without_one_a_learner_goes_on(monkeypatch, capsys):
+    monkeypatch.setenv("SLOWFAST_EDU_HOME", "~/course")
+    assert progress_folder() == Path.home() / "course" / "progress"
+    monkeypatch.delenv("SLOWFAST_EDU_HOME")
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("none")))
+    check("99.half", half_right)
+    told = capsys.readouterr().out
+    assert "no home folder; let SLOWFAST_EDU_HOME name one" in told and "passed" in told
+    assert "no home folder" in ProgressBoard(exercises.EXERCISES).children[0].value
 
 
 def test_a_home_that_cannot_be_written_to_does_not_stop_a_learner(capsys, monkeypatch):
@@ -385,13 +457,13 @@ def test_the_command_and_the_board_show_the_same(capsys):
     keep("99.half", True)
     board.children[1].click()
     assert "1 of 1 exercises passed" in board.children[0].value
-    assert str(progress_path()) in board.children[0].value
+    assert str(progress_folder()) in board.children[0].value
     assert main(["progress"]) == 0
     told = capsys.readouterr().out
-    assert "99  [####################]  1 of 1" in told and str(progress_path()) in told
+    assert "99  [####################]  1 of 1" in told and str(progress_folder()) in told
 
 
 def test_the_file_says_in_words_what_is_kept():
     keep("99.half", False)
-    kept = json.loads(progress_path().read_text())
-    assert kept == {"99.half": {"failures": 1, "passed": False}}
+    kept = json.loads((progress_folder() / "99.half.json").read_text())
+    assert kept == {"failures": 1, "passed": False}

@@ -73,3 +73,10 @@ def test_links_lead_somewhere_and_guide_and_glossary_are_found_from_the_start():
     for page in ("glossary.md", "instructors_guide.md"):
         assert f"({page})" in opening(FOLDER / "00_start_here.ipynb")
         assert f"(notebooks/{page})" in readme
+
+
+def test_the_readme_asks_for_the_same_beforehand_and_as_many_minutes():
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    for name, needs, reading, *_ in rows("Plan"):
+        file = name.split("](")[1][:-1]
+        assert re.search(rf"\(notebooks/{file}\) \| {needs} \| {reading} \|", readme), name

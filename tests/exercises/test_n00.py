@@ -88,5 +88,5 @@ def test_guesses_with_an_overflow_in_percent_or_turned_round_fail():
         return [(share / 100, name) for name, share in percent(scores, names)]
 
     assert verdict("best_guess", naive).passed == 8  # all but scores of 200
-    assert "entry 1: another number" in verdict("best_guess", percent).told
+    assert "[1]: another number" in verdict("best_guess", percent).told
     assert not verdict("best_guess", turned).right

@@ -99,7 +99,7 @@ def test_luck_may_be_counted_in_numpy_and_is_no_number():
 
     assert verdict("luck", in_numpy).right
     as_int = verdict("luck", lambda *given: (*in_numpy(*given)[:2], 1))
-    assert "entry 2: an int where a bool" in as_int.told
+    assert "[2]: an int where a bool" in as_int.told
     assert not verdict("luck", added).right
 
 
@@ -132,4 +132,4 @@ def test_resume_may_go_through_all_and_stop_and_does_not_repeat_a_step():
     assert verdict("resume", through).right
     assert not verdict("resume", lambda *given: through(*given, again=1)).right
     flat = verdict("resume", lambda *given: (through(*given)[0], sum(given)))
-    assert "entry 1: an int where a list" in flat.told
+    assert "[1]: an int where a list" in flat.told

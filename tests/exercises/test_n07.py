@@ -99,7 +99,7 @@ def test_confusion_may_be_counted_otherwise_and_holds_counts():
 
     assert verdict("confusion", counted).right
     shares = verdict("confusion", lambda *given: counted(*given, share=True))
-    assert "entry 0: floats where whole numbers" in shares.told
+    assert "[0]: floats where whole numbers" in shares.told
 
 
 @pytest.mark.parametrize("one, other", [(2, 8), (0, 10), (5, 5), (0, 0), (3, 1)])

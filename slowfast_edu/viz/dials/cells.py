@@ -92,7 +92,11 @@ def eye_cells_figure(frames: np.ndarray, window: int = 16, blur: int = 9) -> Fig
     slow = averaged(frames, window)[SHOWN].round().astype(np.uint8)
     change = 127.5 + CONTRAST * coarse_change(frames, blur)[SHOWN]
     quick = np.repeat(change.clip(0, 255).round().astype(np.uint8)[..., None], 3, axis=3)
-    names = "video", f"P-like\n{window} frames", f"M-like\n{blur} x {blur} pixels"
+    names = (
+        "video",
+        f"P-like\n{window} frame{'s' * (window > 1)}",
+        f"M-like\n{blur} x {blur} pixels",
+    )
     figure = new_figure(10, 4.8)
     parts = figure.subplot_mosaic([["film"] * 2, ["time", "space"]], height_ratios=[3.2, 2])
     rows = (frames[SHOWN], slow, quick)
@@ -117,7 +121,7 @@ def _draw_kept(time, space, window: int, blur: int) -> None:
     space.plot(cycles, np.ones_like(cycles), **p_like)
     changing = 2 * np.sin(np.pi * FLICKER)
     space.plot(cycles, changing * kept_by_average(cycles, blur), **m_like)
-    time.set(xlabel="flicker (cycles a second)", ylabel="out of 1 comes")
+    time.set(xlabel="flicker (cycles a second)", ylabel="share kept")
     space.set(xlabel="stripes (cycles a pixel)", xticks=[0, 0.1, 0.2, 0.3, 0.4, 0.5])
     time.set_xticks([0, 5, 10, 15])
     time.legend(frameon=False, loc="upper left")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -55,22 +56,26 @@ def not_run(cells):
 def failed(tmp_path_factory):
     """{copy: numbers of the cells that ``pytest --nbval`` says have failed}."""
     folder = tmp_path_factory.mktemp("copies")
-    untouched, broken = short_notebook(), short_notebook()
-    changed_output(broken.cells)
-    broken_check(broken.cells)
-    nbformat.write(untouched, folder / "untouched.ipynb")
-    nbformat.write(broken, folder / "broken.ipynb")
+    copies = {name: short_notebook() for name in ("untouched", "broken", "unexecuted")}
+    changed_output(copies["broken"].cells)
+    broken_check(copies["broken"].cells)
+    not_run(copies["unexecuted"].cells)
+    for name, notebook in copies.items():
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    shutil.copy(REPO / "conftest.py", folder)
     command = [sys.executable, "-m", "pytest", "--nbval", "-rA", "-p", "no:cacheprovider"]
     command += ["-c", str(REPO / "pyproject.toml"), "--rootdir", str(folder), str(folder)]
     env = os.environ | {"SLOWFAST_EDU_HOME": str(folder)}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
     found = re.findall(
-        r"^(PASSED|FAILED) (?:\S*/)?(\w+)\.ipynb::Cell (\d+)", done.stdout, re.MULTILINE
+        r"^(PASSED|FAILED|ERROR) (?:\S*/)?(\w+)\.ipynb::Cell (\d+)",
+        done.stdout,
+        re.MULTILINE,
     )
-    assert len(found) == 2 * (SOLUTION + 1), done.stdout + done.stderr
-    cells = {"untouched": [], "broken": []}
+    assert len(found) == len(copies) * (SOLUTION + 1), done.stdout + done.stderr
+    cells = {name: [] for name in copies}
     for verdict, name, cell in found:
-        if verdict == "FAILED":
+        if verdict != "PASSED":
             cells[name].append(int(cell))
     return cells
 
@@ -92,7 +97,8 @@ def test_nothing_else_fails(failed):
     assert set(failed["broken"]) == {FIRST, SOLUTION}
 
 
-def test_an_unexecuted_cell_fails_our_own_check_as_nbval_lets_it_pass():
+def test_an_unexecuted_cell_fails(failed):
+    assert failed["unexecuted"] == [FIRST]
     notebook = short_notebook()
     not_run(notebook.cells)
     with pytest.raises(AssertionError):

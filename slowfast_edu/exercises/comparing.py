@@ -105,8 +105,8 @@ def _arrays(expected: np.ndarray, got: Any) -> str | None:
     have, want = (kinds.get(a.dtype.kind, str(a.dtype)) for a in (got, expected))
     if have != want and expected.size:
         return f"{have} where {want} are expected"
-    near = np.allclose(got, expected, RELATIVE, ABSOLUTE, equal_nan=True)
-    return None if near else "other numbers"
+    near = np.isclose(got, expected, RELATIVE, ABSOLUTE, equal_nan=True)
+    return None if near.all() else _first_apart(expected, got, near)
 
 
 def _tensors(expected: torch.Tensor, got: Any) -> str | None:
@@ -118,11 +118,17 @@ def _tensors(expected: torch.Tensor, got: Any) -> str | None:
         return f"dtype {got.dtype} where {expected.dtype} is expected"
     got, expected = got.detach().double(), expected.detach().double()
     scale = float(expected.abs().max()) if expected.numel() else 0.0
-    near = torch.allclose(
+    near = torch.isclose(
         got,
         expected,
         rtol=RELATIVE,
         atol=max(ABSOLUTE, RELATIVE * scale),
         equal_nan=True,
     )
-    return None if near else "other numbers"
+    return None if near.all() else _first_apart(expected.numpy(), got.numpy(), near.numpy())
+
+
+def _first_apart(expected: np.ndarray, got: np.ndarray, near: np.ndarray) -> str:
+    """Where two arrays begin to differ, and in what."""
+    place = tuple(int(index[0]) for index in np.nonzero(~near))
+    return f"{got[place]:.4g} at {list(place)}, where {expected[place]:.4g} is expected"

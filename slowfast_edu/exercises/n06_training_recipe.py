@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from slowfast_edu.claims import kept_runs
+from slowfast_edu.claims.comparing import results
 from slowfast_edu.exercises.exercise import Exercise, Mistake, Written
 from slowfast_edu.training import Schedule
 from slowfast_edu.training.batches import ShardedBatches, mix
@@ -83,6 +83,7 @@ def _rate(iteration, steps, epochs, warmup, full, first) -> float:
 def _moments(rng: np.random.Generator) -> list[tuple]:
     code, paper = (3750, 196, 34, 0.1, 0.01), (234, 196, 34.133, 1.6, 0.16)
     drawn = [(i * 3750, *code) for i in (0, 17, 34, 195)] + [(45_000, *paper)]
+    drawn += [(0, 10, 4, 0, 0.1, 0.01)]  # no warm-up at all
     drawn += [(100_001, *code), (196 * 3750 - 1, *code), (7, 10, 4, 0, 0.1, 0.01)]
     while len(drawn) < 14:
         steps, epochs = int(rng.integers(20, 400)), int(rng.integers(8, 60))
@@ -158,15 +159,15 @@ def _luck(runs: Sequence[float], others: Sequence[float]) -> tuple[float, float,
 
 def _accuracies(rng: np.random.Generator) -> list[tuple]:
     """Of the ledger's runs, three seeds each, and some drawn ones."""
-    tops: dict[str, list[float]] = {}
-    for run in kept_runs():
-        if run["task"] == "actions":
-            tops.setdefault(run["model"], []).append(round(100 * run["top1"], 2))
-    names = ("slow", "fast", "no_lateral", "time_difference", "no_warmup")
-    asked = [tops.get(name) or tops[f"slowfast_{name}"] for name in names]
-    pairs = [(runs, tops["slowfast"]) for runs in asked] + [(asked[1], asked[3])]
+    names = ("", "_no_lateral", "_time_difference", "_no_warmup")
+    models = ["slow", "fast", *(f"slowfast{name}" for name in names)]
+    slow, fast, both, *others = (
+        [round(top1, 2) for top1 in results("actions", model)] for model in models
+    )
+    asked = [slow, fast, *others]
+    pairs = [(runs, both) for runs in asked] + [(asked[1], asked[3])]
     drawn = [tuple(rng.normal(90, 3, (2, 3)).round(2).tolist()) for _ in range(5)]
-    return [*pairs, (tops["slowfast"], asked[3]), *drawn]
+    return [*pairs, (both, asked[3]), *drawn]
 
 
 def _judged(difference: float, doubt: float, bar: float = BAR) -> tuple:

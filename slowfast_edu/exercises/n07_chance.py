@@ -34,7 +34,8 @@ def _without_the_surest(chances: np.ndarray, labels: np.ndarray, bins: int) -> f
 
 def _chances(rng: np.random.Generator) -> list[tuple]:
     one_sure = np.array([[1.0, 0.0], [0.95, 0.05], [0.02, 0.98], [0.63, 0.37]])
-    drawn = [(one_sure, np.array([1, 0, 1, 1]), 10)]
+    edges = np.array([[0.75, 0.25], [0.25, 0.75], [0.6, 0.4], [0.9, 0.1]])
+    drawn = [(one_sure, np.array([1, 0, 1, 1]), 10), (edges, np.array([0, 0, 0, 1]), 4)]
     for bins in (1, 4, 5, 10, 10, 12, 15):
         chances = rng.dirichlet(np.full(4, 0.4), 24)
         lucky = rng.random(24) < 0.7

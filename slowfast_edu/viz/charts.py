@@ -101,31 +101,30 @@ def family_of(row: Mapping[str, str]) -> str:
 
 
 LABEL_PLACES = ((8, 5), (-18, 5), (8, -13), (-18, -13), (-4, 10), (-4, -18))  # points
-ENOUGH_ROOM = 11  # points
+ENOUGH_ROOM, HALF_TEXT = 11, 4  # points
 
 
-def _number(axis, points: Sequence[CostPoint]) -> None:
-    """Write each number beside its mark, clear of other marks and of earlier numbers."""
-    spots = axis.transData.transform([(p.gflops, p.top1) for p in points])
+def number_marks(axis, numbers: Sequence[int], at: Sequence, spots: np.ndarray) -> None:
+    """Write a number beside each mark, clear of other marks and of earlier numbers.
+
+    Args:
+        axis: with the marks.
+        numbers: one a mark.
+        at: (x, y) of each mark in the axis's data.
+        spots: the same in points (1/72 inch), from any origin.
+    """
     taken = list(spots)
-    pixels_per_point = axis.figure.dpi / 72
-    for point, spot in zip(points, spots, strict=True):
+    for number, place, spot in zip(numbers, at, spots, strict=True):
 
-        def room(place, spot=spot):
-            at = spot + pixels_per_point * (np.array(place) + 4)
-            return min(np.hypot(*(at - other)) for other in taken)
+        def room(offset, spot=spot):
+            middle = spot + np.array(offset) + HALF_TEXT
+            return min(np.hypot(*(middle - other)) for other in taken)
 
-        enough = ENOUGH_ROOM * pixels_per_point
-        clear = (place for place in LABEL_PLACES if room(place) >= enough)
+        clear = (offset for offset in LABEL_PLACES if room(offset) >= ENOUGH_ROOM)
         best = next(clear, max(LABEL_PLACES, key=room))
-        taken.append(spot + pixels_per_point * (np.array(best) + 4))
-        axis.annotate(
-            str(point.number),
-            (point.gflops, point.top1),
-            xytext=best,
-            textcoords="offset points",
-            fontsize=9,
-        )
+        taken.append(spot + np.array(best) + HALF_TEXT)
+        look = {"textcoords": "offset points", "fontsize": 9}
+        axis.annotate(str(number), place, best, **look)
 
 
 def cost_accuracy(points: Sequence[CostPoint], x_label: str) -> Figure:
@@ -164,5 +163,7 @@ def cost_accuracy(points: Sequence[CostPoint], x_label: str) -> Figure:
     title = "filled: counted here\nhollow: reported cost"
     axis.legend(frameon=False, title=title, loc="lower right")
     figure.draw_without_rendering()  # the numbers need the final places of the marks
-    _number(axis, points)
+    at = [(point.gflops, point.top1) for point in points]
+    spots = axis.transData.transform(at) * 72 / figure.dpi
+    number_marks(axis, [point.number for point in points], at, spots)
     return figure

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -24,8 +25,8 @@ def _checked(label: str, reads: ArrayLike) -> np.ndarray:
 def _draw_lateral(axis, height: float, links: np.ndarray) -> None:
     """Slow's frames above Fast's, and a line where one reads the other."""
     alpha = links.shape[1] // links.shape[0]
-    for t, f in np.argwhere(links):
-        axis.plot((t * alpha, f), (height + GAP, height), color=GREEN, linewidth=1)
+    reads = [((t * alpha, height + GAP), (f, height)) for t, f in np.argwhere(links)]
+    axis.add_collection(LineCollection(reads, colors=GREEN, linewidths=1))
     slow = np.arange(links.shape[0]) * alpha
     blue, vermillion = PATHWAY_COLORS["slow"], PATHWAY_COLORS["fast"]
     axis.scatter(slow, np.full(len(slow), height + GAP), s=50, color=blue, zorder=3)

@@ -93,7 +93,7 @@ def test_the_same_answer_in_another_dress_is_right(expected, got):
         (([0], [1, 2]), ([0], [1, 3]), "[1][1]: another number"),
         (np.ones((2, 3)), np.ones((3, 2)), "shape (3, 2) where (2, 3) is expected"),
         (np.array([1, 2]), np.array([1.0, 2.0]), "floats where whole numbers are expected"),
-        (np.ones(2), np.zeros(2), "other numbers"),
+        (np.ones(2), np.array([1.0, 0]), "0 at [1], where 1 is expected"),
         (np.ones(2), [[1], [1, 2]], "a list that is no array, where an array is expected"),
         (torch.ones(2), np.ones(2), "an array where a tensor is expected"),
         (torch.ones(2), torch.ones(2, 1), "shape (2, 1) where (2,) is expected"),
@@ -102,8 +102,8 @@ def test_the_same_answer_in_another_dress_is_right(expected, got):
             torch.ones(2).double(),
             "dtype torch.float64 where torch.float32 is expected",
         ),
-        (torch.ones(2), -torch.ones(2), "other numbers"),
-        (torch.tensor([True]), torch.tensor([False]), "other numbers"),
+        (torch.ones(1, 2), -torch.ones(1, 2), "-1 at [0, 0], where 1 is expected"),
+        (torch.tensor([True]), torch.tensor([False]), "0 at [0], where 1 is expected"),
         (True, False, "another value"),
         ({"a": 1}, {"b": 1}, "keys ['b'] where ['a'] are expected"),
         ({"a": 1}, {"a": 2}, "a: another number"),
@@ -117,7 +117,9 @@ def test_what_differs_is_named(expected, got, told):
 def test_small_numbers_beside_large_ones_are_compared_by_the_large_ones():
     large = torch.tensor([1000.0, 0.0])
     assert difference(large, large + torch.tensor([0.0, 0.01])) is None
-    assert difference(large, large + torch.tensor([0.0, 1.0])) == "other numbers"
+    assert difference(large, large + torch.tensor([0.0, 1.0])) == (
+        "1 at [1], where 0 is expected"
+    )
 
 
 # Examining

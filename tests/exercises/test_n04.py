@@ -228,7 +228,7 @@ class Other(nn.Module):
 def test_tconv_passes_under_other_names_and_fails_otherwise():
     assert verdict("tconv", Other).right
     gelu = verdict("tconv", lambda *given: Other(*given, last=F.gelu))
-    assert not gelu.right and not gelu.cause and "output: other numbers" in gelu.told
+    assert not gelu.right and not gelu.cause and "that is   output: " in gelu.told
     nothing = verdict("tconv", lambda *given: torch.zeros(1))
     assert "Tensor is no nn.Module" in nothing.told
 
@@ -282,7 +282,7 @@ def test_debug_passes_written_otherwise_and_two_faults_left_fail():
 
 def test_what_is_left_detached_shows_in_the_gradient_alone():
     left = next(m for m in EXERCISES["04.debug"].mistakes if "detach" in m.cause)
-    assert "that is   gradient: other numbers" in verdict("debug", left.answer).told
+    assert "that is   gradient: " in verdict("debug", left.answer).told
 
 
 def test_the_notebook_shows_the_drafts_own_code():

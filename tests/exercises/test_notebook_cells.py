@@ -140,5 +140,6 @@ def test_the_sections_named_beside_objectives_exist(notebook):
         for m in re.findall(r"^## (\d+)\. ", c.source, re.MULTILINE)
     }
     rows = re.findall(r"^\| .*? \| ([\d, ]+) \|", notebook.cells[0].source, re.MULTILINE)
+    assert len(rows) == len(objectives(notebook)), "a row whose sections are no numbers"
     named = {section for row in rows for section in row.split(", ")}
     assert named and named <= headings

@@ -10,12 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from slowfast_edu.checks import check_choice, check_count
-from slowfast_edu.viz.charts import ENOUGH_ROOM, FAMILY_MARKERS, LABEL_PLACES, CostPoint
+from slowfast_edu.viz.charts import FAMILY_MARKERS, CostPoint, number_marks
 from slowfast_edu.viz.dials.dialled import Dialled, dialled
 from slowfast_edu.viz.style import GREY, new_figure
 
 SIZE = (10, 5.4)  # inches
-HALF_TEXT = 4  # points
 
 
 class Tested(NamedTuple):
@@ -94,24 +93,13 @@ def _draw_family(axis, models: Sequence[Tested], views: int) -> None:
 
 
 def _number(axis, tested: Sequence[Tested]) -> None:
-    """Write each number beside its filled mark, clear of others and of earlier numbers."""
-    heights = [model.point.top1 for model in tested]
+    """Write each number beside its filled mark, placed by the figure's size alone."""
+    at = [(model.trillions(), model.point.top1) for model in tested]
+    costs, heights = np.array(at).T
     decades = np.diff(np.log10(axis.get_xlim())).item()
-    scale = 72 * np.array(SIZE) / (decades, max(1, max(heights) - min(heights)))
-    spots = [scale * (np.log10(m.trillions()), m.point.top1) for m in tested]
-    taken = list(spots)
-    for model, spot in zip(tested, spots, strict=True):
-
-        def room(place, spot=spot):
-            middle = spot + place + HALF_TEXT
-            return min(np.hypot(*(middle - other)) for other in taken)
-
-        clear = (place for place in LABEL_PLACES if room(place) >= ENOUGH_ROOM)
-        best = next(clear, max(LABEL_PLACES, key=room))
-        taken.append(spot + best + HALF_TEXT)
-        at = (model.trillions(), model.point.top1)
-        told = {"textcoords": "offset points", "fontsize": 8}
-        axis.annotate(str(model.point.number), at, best, **told)
+    scale = 72 * np.array(SIZE) / (decades, max(1, np.ptp(heights)))
+    spots = scale * np.stack([np.log10(costs), heights], axis=1)
+    number_marks(axis, [model.point.number for model in tested], at, spots)
 
 
 def order_changes(tested: Sequence[Tested]) -> int:

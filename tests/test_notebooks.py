@@ -15,6 +15,7 @@ from slowfast_edu.models import build_model
 FOLDER = Path(__file__).parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 WIDGET = "application/vnd.jupyter.widget-view+json"
+DIALS, BESIDE = "Run this cell: dials for ", 4  # cells
 MAX_LINES, MEDIAN_LINES, MAX_COLUMNS = 20, 6, 78
 
 
@@ -93,7 +94,17 @@ def test_it_has_the_parts_that_a_learner_expects(notebook):
 def test_it_has_dials_and_says_where_no_kernel_runs_what_they_turn(notebook):
     data = [o.get("data", {}) for cell in code_cells(notebook) for o in cell.outputs]
     told = [d["text/plain"] for d in data if WIDGET in d]
-    assert any(text.startswith("Run this cell: dials for ") for text in told), told
+    assert any(text.startswith(DIALS) for text in told), told
+
+
+def test_beside_dials_stands_a_figure_for_pages_without_a_kernel(notebook):
+    shown = [
+        [o.get("data", {}) for o in cell.get("outputs", [])] for cell in notebook.cells
+    ]
+    for place, data in enumerate(shown):
+        if any(d.get("text/plain", "").startswith(DIALS) for d in data):
+            near = shown[max(0, place - BESIDE) : place + BESIDE + 1]
+            assert any("image/png" in d for other in near for d in other), place
 
 
 def test_local_links_lead_somewhere(notebook):

@@ -125,15 +125,17 @@ def test_the_schedule_s_sentence_is_the_formula_s():
     widget = schedule_explorer(Schedule)
     assert cosine(34) == pytest.approx(0.0928, abs=5e-5)
     assert widget.children[1].value == (
-        "64 clips a step: 3,750 iterations an epoch, 735,000 in all. Rate 0.01 at the "
-        "start, 0.0928 after 34 epochs of warm-up, 6.42e-06 when the last epoch begins. "
-        "All steps together go 1.00 times as far as where the dials began."
+        "64 clips a step, the rate scaled with them: 3,750 iterations an epoch, 735,000 "
+        "in all. Rate 0.01 at the start, 0.0928 after 34 epochs of warm-up, 6.42e-06 "
+        "when the last epoch begins. All steps together go 1.00 times as far as where the dials began."
     )
     sentence, changed = turn(widget, "GPUs, 8 each", 128)
-    assert changed and sentence.startswith("1,024 clips a step: 234 iterations an epoch")
+    assert changed
+    assert sentence.startswith("1,024 clips a step, the rate scaled with them: 234 it")
     assert f"{16 * cosine(34):.3g} after 34 epochs" in sentence
     assert sentence.endswith("1.00 times as far as where the dials began.")
     sentence, _ = turn(widget, "linear rule", False)
+    assert "the rate not scaled" in sentence
     assert f"{cosine(34):.3g} after" in sentence and "go 0.06 times" in sentence  # 1/16
     turn(widget, "warm-up", 0)
     sentence, _ = turn(widget, "rate at 64", 0.4)

@@ -108,10 +108,11 @@ def _sentence(plan: Planned, first: Planned) -> str:
     after = (
         f"{plan.rate(warmup):.3g} after {warmup:g} epochs of warm-up, " if warmup else ""
     )
+    scaled = "scaled with them" if plan.linear else "not scaled"
     return (
-        f"{plan.batch:,} clips a step: {plan.steps:,} iterations an epoch, "
-        f"{plan.steps * epochs:,} in all. Rate {plan.rate(0):.3g} at the start, {after}"
-        f"{plan.rate(epochs - 1):.3g} when the last epoch begins. All steps together go "
+        f"{plan.batch:,} clips a step, the rate {scaled}: {plan.steps:,} iterations an "
+        f"epoch, {plan.steps * epochs:,} in all. Rate {plan.rate(0):.3g} at the "
+        f"start, {after}{plan.rate(epochs - 1):.3g} when the last epoch begins. All steps together go "
         f"{plan.way / first.way:.2f} times as far as where the dials began."
     )
 

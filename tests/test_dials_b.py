@@ -127,7 +127,8 @@ def test_the_schedule_s_sentence_is_the_formula_s():
     assert widget.children[1].value == (
         "64 clips a step, the rate scaled with them: 3,750 iterations an epoch, 735,000 "
         "in all. Rate 0.01 at the start, 0.0928 after 34 epochs of warm-up, 6.42e-06 "
-        "when the last epoch begins. All steps together go 1.00 times as far as where the dials began."
+        "when the last epoch begins. All steps together go 1.00 times as far as where "
+        "the dials began."
     )
     sentence, changed = turn(widget, "GPUs, 8 each", 128)
     assert changed

@@ -112,8 +112,8 @@ def _sentence(plan: Planned, first: Planned) -> str:
     return (
         f"{plan.batch:,} clips a step, the rate {scaled}: {plan.steps:,} iterations an "
         f"epoch, {plan.steps * epochs:,} in all. Rate {plan.rate(0):.3g} at the "
-        f"start, {after}{plan.rate(epochs - 1):.3g} when the last epoch begins. All steps together go "
-        f"{plan.way / first.way:.2f} times as far as where the dials began."
+        f"start, {after}{plan.rate(epochs - 1):.3g} when the last epoch begins. All steps "
+        f"together go {plan.way / first.way:.2f} times as far as where the dials began."
     )
 
 

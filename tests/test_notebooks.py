@@ -9,6 +9,8 @@ import pytest
 
 from slowfast_edu import PRESETS, __version__, closed_form_macs, count_flops
 from slowfast_edu.analysis import closed_form_pathways, count_parameters
+from slowfast_edu.analysis.seeds import difference_interval
+from slowfast_edu.claims.comparing import results
 from slowfast_edu.claims.shipped import kept_measures
 from slowfast_edu.models import build_model
 
@@ -167,6 +169,9 @@ def test_figures_quoted_in_the_prose_are_recomputed(fvcore_4x16):
     shipped = kept_measures()[0]
     assert (shipped.style, shipped.views) == ("clothed", 1)
     quoted.append(f"right in\n{shipped.top1:.2f}% of {shipped.clips:,}")
+    crowds = (results("crowd", model, "frame_map") for model in ("slowfast", "slow"))
+    _, low, high = difference_interval(*crowds)
+    quoted.append(f"from {low:.1f} to {high:+.1f}")
     quarter = replace(PRESETS["slowfast_4x16_r50"], beta=1 / 4)
     thinnest = replace(PRESETS["slowfast_4x16_r50"], beta=1 / 32)
     growth = closed_form_pathways(quarter)["fast"] / lone_fast_macs()

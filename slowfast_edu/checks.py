@@ -1,7 +1,9 @@
 """Refusing bad settings: a message names the field, the value, the rule and a way out."""
 
+import os
 from collections.abc import Collection
 from numbers import Integral, Real
+from pathlib import Path
 
 LONGEST = 80  # characters of a value in a message
 
@@ -85,6 +87,26 @@ def check_model(model: object) -> None:
             f"{type(model).__name__} has no config, so it is not a model of this library; "
             "of a wrapped one pass the model inside (model.module)"
         )
+
+
+def check_output(field: str, path: str | os.PathLike, ending: str) -> Path:
+    """Refuse a file to write whose name ends otherwise, or whose folder is not there.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: another ending.
+        FileNotFoundError: no such folder.
+    """
+    path = Path(path)
+    if path.suffix != ending:
+        raise ValueError(
+            f"{field}={str(path)!r} must end in {ending}; try {path.stem}{ending}"
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+    return path
 
 
 def nearest_divisors(value: int, of: int) -> list[int]:

@@ -5,14 +5,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from slowfast_edu.checkpoints import about_of
-from slowfast_edu.checks import check_count, check_model
+from slowfast_edu.checks import check_count, check_model, check_output
 from slowfast_edu.data.stream import VideoStream
 from slowfast_edu.data.transforms import EvalTransform
 from slowfast_edu.files import write_whole
@@ -202,8 +201,4 @@ def check_npz(path: str | os.PathLike) -> None:
         ValueError: it does not end in .npz.
         FileNotFoundError: there is no such folder.
     """
-    path = Path(path)
-    if path.suffix != ".npz":
-        raise ValueError(f"output={str(path)!r} must end in .npz; try {path.stem}.npz")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+    check_output("output", path, ".npz")

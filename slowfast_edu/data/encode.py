@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from slowfast_edu.checks import check_count, check_frames
+from slowfast_edu.checks import check_count, check_frames, check_output
 from slowfast_edu.sampling import exact_rate
 
 LARGEST_CRF = 51  # x264's own, for eight bits
@@ -50,16 +50,12 @@ def write_video(
         ValueError: frames or a setting that cannot be.
         FileNotFoundError: there is no such folder.
     """
-    path = Path(path)
     _check_frames(frames)
     check_count("key_frame_every", key_frame_every, 1)
     check_count("crf", crf, 0)
     if crf > LARGEST_CRF:
         raise ValueError(f"crf={crf} must be at most {LARGEST_CRF}; 20 looks good")
-    if path.suffix != ".mp4":
-        raise ValueError(f"path={str(path)!r} must end in .mp4; try {path.stem}.mp4")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+    path = check_output("path", path, ".mp4")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         _encode(frames, part, exact_rate(frames_per_second), key_frame_every, crf)

@@ -29,6 +29,27 @@ LOOKS = (
 )
 
 
+def draw_boxes(axis, frame: np.ndarray, boxes: ArrayLike) -> None:
+    """A frame, and its boxes with their numbers from 1 on.
+
+    Args:
+        axis: to draw on.
+        frame: uint8 (H, W, 3).
+        boxes: (N, 4): x1, y1, x2, y2 in shares of the picture.
+    """
+    axis.imshow(frame)
+    axis.axis("off")
+    height, width = frame.shape[:2]
+    for place, box in enumerate(np.asarray(boxes)):
+        color, style = LOOKS[place % len(LOOKS)]
+        x1, y1, x2, y2 = box * (width, height, width, height) - 0.5
+        look = {"fill": False, "edgecolor": color, "linestyle": style, "linewidth": 2}
+        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **look))
+        mark = {"color": ink_on(color), "fontweight": "bold", "ha": "left", "va": "top"}
+        held = {"boxstyle": "square,pad=0.15", "fc": color, "ec": "none"}
+        axis.text(x1, y1, str(place + 1), bbox=held, fontsize=9, **mark)
+
+
 def boxes_on_frames(
     frames: np.ndarray, boxes: Sequence[ArrayLike], names: Sequence[Sequence[str]]
 ) -> Figure:
@@ -56,17 +77,7 @@ def boxes_on_frames(
     figure = new_figure(3.2 * len(frames), 3.6 * height / width + 0.6)
     axes = figure.subplots(1, len(frames), squeeze=False)[0]
     for axis, frame, own, said in zip(axes, frames, boxes, names, strict=True):
-        axis.imshow(frame)
-        axis.axis("off")
-        lines = []
-        for place, (box, name) in enumerate(zip(np.asarray(own), said, strict=True)):
-            color, style = LOOKS[place % len(LOOKS)]
-            x1, y1, x2, y2 = box * (width, height, width, height) - 0.5
-            look = {"fill": False, "edgecolor": color, "linestyle": style, "linewidth": 2}
-            axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **look))
-            mark = {"color": ink_on(color), "fontweight": "bold", "ha": "left", "va": "top"}
-            held = {"boxstyle": "square,pad=0.15", "fc": color, "ec": "none"}
-            axis.text(x1, y1, str(place + 1), bbox=held, fontsize=9, **mark)
-            lines.append(f"{place + 1}: {name}")
+        draw_boxes(axis, frame, own)
+        lines = [f"{number}: {name}" for number, name in enumerate(said, start=1)]
         axis.set_title("\n".join(lines), fontsize=10, loc="left")
     return figure

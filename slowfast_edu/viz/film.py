@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib import colormaps
 from PIL import Image
 from torch import Tensor, nn
 
-from slowfast_edu.checks import check_frames, check_model
+from slowfast_edu.checks import check_frames, check_model, check_output
 from slowfast_edu.data.transforms import normalize
 from slowfast_edu.models.inputs import split_pathways
 from slowfast_edu.models.slowfast import LAYERS
@@ -224,11 +223,7 @@ def save_film(film: Film, path: str | os.PathLike) -> None:
         ValueError: another ending.
         FileNotFoundError: there is no such folder.
     """
-    path = Path(path)
-    if path.suffix != ".gif":
-        raise ValueError(f"path={str(path)!r} must end in .gif; try {path.stem}.gif")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+    path = check_output("path", path, ".gif")
     palette = film.pictures[-1].quantize(GIF_COLORS, Image.Quantize.MAXCOVERAGE)
     plain = Image.Dither.NONE
     first, *others = (p.quantize(palette=palette, dither=plain) for p in film.pictures)

@@ -25,6 +25,7 @@ TEXT_COLORS = PATHWAY_COLORS | {
 }
 PATHWAY_HATCHES = {"slow": "", "fast": "///", "lateral": "xx", "head": "..", "backbone": ""}
 DOTS_PER_INCH = 110
+SCREEN_DPI = 80  # coarser than a figure that stays: redrawing must be quick
 
 
 def ink_on(color: str) -> str:

@@ -13,6 +13,7 @@ from slowfast_edu.viz.style import (
     GREY,
     ORANGE,
     PURPLE,
+    SCREEN_DPI,
     VERMILLION,
     new_figure,
     png,
@@ -25,7 +26,6 @@ LINES = (
     (PURPLE, ":"),
     (ORANGE, (0, (6, 2, 1, 2, 1, 2))),
 )
-SCREEN_DPI = 80
 
 
 def rate_curves(curves: Mapping[str, Sequence[float]]) -> Figure:

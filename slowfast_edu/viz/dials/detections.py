@@ -10,9 +10,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from slowfast_edu.checks import check_frames
-from slowfast_edu.viz.detection import LOOKS
+from slowfast_edu.viz.detection import draw_boxes
 from slowfast_edu.viz.dials.dialled import Dialled, dialled
-from slowfast_edu.viz.style import BLACK, BLUE, GREY, VERMILLION, ink_on, new_figure
+from slowfast_edu.viz.style import BLACK, BLUE, GREY, VERMILLION, new_figure
 
 # What a statement "box 1 claps" turned out to be: its cell's look, and what that means.
 CELLS = {
@@ -137,7 +137,7 @@ def threshold_figure(
     scores, true = _checked(frames, detections, truths)
     figure = new_figure(11.5, 3.6)
     seen, cells, curve = figure.subplots(1, 3, width_ratios=(1, 2, 1.25))
-    _draw_boxes(seen, frames[number], detections[number].boxes)
+    draw_boxes(seen, frames[number], detections[number].boxes)
     own = detections[number].scores, truths[number].scores
     _draw_cells(cells, *own, classes, threshold)
     told = "in this frame {} found, {} false, {} missed; scores in %"
@@ -157,21 +157,6 @@ def threshold_figure(
     curve.set_title(f"all {len(truths)} keyframes", loc="left", fontsize=10)
     curve.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def _draw_boxes(axis, frame: np.ndarray, boxes: np.ndarray) -> None:
-    axis.imshow(frame)
-    height, width = frame.shape[:2]
-    for place, (x1, y1, x2, y2) in enumerate(boxes):
-        color, style = LOOKS[place % len(LOOKS)]
-        corner = x1 * width - 0.5, y1 * height - 0.5
-        sides = (x2 - x1) * width, (y2 - y1) * height
-        look = {"fill": False, "edgecolor": color, "linestyle": style, "linewidth": 2}
-        axis.add_patch(Rectangle(corner, *sides, **look))
-        held = {"boxstyle": "square,pad=0.15", "fc": color, "ec": "none"}
-        text = {"color": ink_on(color), "weight": "bold", "ha": "left", "va": "top"}
-        axis.text(*corner, str(place + 1), bbox=held, fontsize=9, **text)
-    axis.set_axis_off()
 
 
 def _draw_cells(axis, scores, true, classes: Sequence[str], threshold: float) -> None:

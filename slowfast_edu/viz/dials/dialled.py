@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from slowfast_edu.viz.style import png
-
-SCREEN_DPI = 80  # coarser than a figure that stays: a step must be quick
+from slowfast_edu.viz.style import SCREEN_DPI, png
 
 
 class Dialled(widgets.VBox):
@@ -42,14 +40,18 @@ def dialled(
     Raises:
         ValueError: ``draw`` refuses the values that the dials begin with.
     """
-    figure, sentence = draw(**{name: dial.value for name, dial in dials.items()})
+
+    def drawn() -> tuple[Figure, str]:
+        return draw(**{name: dial.value for name, dial in dials.items()})
+
+    figure, sentence = drawn()
     picture = widgets.Image(value=png(figure, SCREEN_DPI), format="png")
     picture.layout.max_width = "100%"
     note = widgets.HTML(sentence)
 
     def redraw(_change) -> None:
         try:
-            figure, sentence = draw(**{name: dial.value for name, dial in dials.items()})
+            figure, sentence = drawn()
         except ValueError as error:
             note.value = f"The picture stays: {error}."
             return

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from slowfast_edu.cli.claims import add_claims
 from slowfast_edu.cli.features import add_features
+from slowfast_edu.cli.instructor import add_instructor
 from slowfast_edu.cli.predict import add_predict
 from slowfast_edu.cli.progress import add_progress
 from slowfast_edu.cli.train import add_train
@@ -128,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     add_predict(commands)
     add_features(commands)
     add_progress(commands)
+    add_instructor(commands)
 
     bench = commands.add_parser("bench", help="how fast things are on this machine")
     bench.add_argument(

@@ -1,11 +1,11 @@
 """The exercises of the course: ``check`` runs a learner's function beside the right one."""
 
-import textwrap
 from collections.abc import Callable
 from importlib import import_module
 
 from slowfast_edu.checks import check_choice
-from slowfast_edu.exercises.checking import Verdict, examine
+from slowfast_edu.exercises.asserting import assert_right
+from slowfast_edu.exercises.checking import Verdict, examine, told_line
 from slowfast_edu.exercises.exercise import Exercise, Mistake, Written
 from slowfast_edu.exercises.progress import keep, progress_folder, read_progress
 
@@ -15,6 +15,7 @@ __all__ = [
     "Mistake",
     "Verdict",
     "Written",
+    "assert_right",
     "check",
     "examine",
     "progress_folder",
@@ -33,7 +34,6 @@ MODULES = (
     "n08_beyond_classification",
     "n09_capstone",
 )
-WIDTH = 78  # characters of a line of output
 SOLUTION = "_solution"  # how the name of a solution's function ends
 
 
@@ -64,26 +64,14 @@ def check(name: str, function: Callable) -> None:
     verdict = examine(EXERCISES[name], function)
     counts = not getattr(function, "__name__", "").endswith(SOLUTION)
     if not verdict.attempted:
-        print(f"not attempted: {name}")
+        print(verdict.message(name))
         return
     failures = _keep(name, verdict.right) if counts else 1
-    if verdict.right:
-        print(f"passed {verdict.passed}/{verdict.total}: {name}")
-        return
-    print(f"failed: {name}, {verdict.passed} of {verdict.total} right")
-    print(verdict.told)
-    if verdict.cause:
-        print(_line("likely", verdict.cause))
-    hints = EXERCISES[name].hints
-    place = min(failures, len(hints))
-    print(_line(f"hint {place}/{len(hints)}", hints[place - 1]))
-
-
-def _line(word: str, text: str) -> str:
-    """A word, and a text in lines that begin below each other."""
-    return textwrap.fill(
-        text, WIDTH, initial_indent=f"  {word:<10}", subsequent_indent=" " * 12
-    )
+    print(verdict.message(name))
+    if not verdict.right:
+        hints = EXERCISES[name].hints
+        place = min(failures, len(hints))
+        print(told_line(f"hint {place}/{len(hints)}", hints[place - 1]))
 
 
 def _keep(name: str, right: bool) -> int:

@@ -1,17 +1,19 @@
 """Run a learner's function beside the right one, and say what came of it."""
 
-import copy
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from slowfast_edu.exercises.asking import Raised, ask
 from slowfast_edu.exercises.comparing import difference
 from slowfast_edu.exercises.exercise import Exercise
 
 SEED = 0
 LONGEST = 70  # characters of a value in a message
+WIDTH = 78  # characters of a line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,25 +39,26 @@ class Verdict:
         """Every input was answered rightly."""
         return self.passed == self.total
 
+    def outcome(self, name: str) -> str:
+        """How it went, in a line, and a likely cause: nothing about the inputs."""
+        if not self.attempted:
+            return f"not attempted: {name}"
+        if self.right:
+            return f"passed {self.passed}/{self.total}: {name}"
+        first = f"failed: {name}, {self.passed} of {self.total} right"
+        return f"{first}\n{told_line('likely', self.cause)}" if self.cause else first
 
-@dataclass(frozen=True, slots=True)
-class _Raised:
-    """An error in place of a result."""
-
-    error: BaseException
-
-    def __str__(self) -> str:
-        text = _clipped(str(self.error))
-        return f"{_kind(self.error)}: {text}" if text else _kind(self.error)
-
-
-def _is_a_stub_s(error: BaseException) -> bool:
-    """Torch raises the same error with a message, of a network without forward, say."""
-    return type(error) is NotImplementedError and not error.args
+    def message(self, name: str) -> str:
+        """The same with the first wrong answer: asked, expected and got."""
+        first, *rest = self.outcome(name).split("\n")
+        return "\n".join([first, *([self.told] if self.told else []), *rest])
 
 
-def _kind(error: BaseException) -> str:
-    return type(error).__name__
+def told_line(word: str, text: str) -> str:
+    """A word, and a text in lines that begin below each other."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=f"  {word:<10}", subsequent_indent=" " * 12
+    )
 
 
 def examine(exercise: Exercise, function: Callable, seed: int = SEED) -> Verdict:
@@ -69,65 +72,70 @@ def examine(exercise: Exercise, function: Callable, seed: int = SEED) -> Verdict
     Returns:
         The verdict. Errors that the function raises are in it.
     """
+    name = getattr(function, "__name__", "your function")
+    return judge(exercise, ask(exercise, function, seed), seed, name)
+
+
+def judge(exercise: Exercise, got: list, seed: int, name: str = "") -> Verdict:
+    """Compare the answers that a function gave with the right ones.
+
+    Args:
+        exercise: what was asked.
+        got: what ``ask`` gave with the same seed.
+        seed: of the inputs.
+        name: of the function, for what is told; the exercise's word by default.
+
+    Returns:
+        The verdict. Answers that are missing or too many are wrong ones.
+    """
     inputs = exercise.inputs(np.random.default_rng(seed))
-    expected = [_outcome(exercise, exercise.answer, given) for given in inputs]
-    got = []
-    for given in inputs:
-        got.append(_outcome(exercise, function, given))
-        if isinstance(got[-1], _Raised) and _is_a_stub_s(got[-1].error):
-            return Verdict(attempted=False, passed=0, total=len(inputs))
+    if any(isinstance(answer, Raised) and answer.is_a_stubs for answer in got):
+        return Verdict(attempted=False, passed=0, total=len(inputs))
+    if len(got) != len(inputs):
+        told = f"  {len(got)} answers came to {len(inputs)} questions"
+        return Verdict(attempted=True, passed=0, total=len(inputs), told=told)
+    expected = ask(exercise, exercise.answer, seed)
     wrong = [i for i in range(len(inputs)) if _unlike(expected[i], got[i])]
     passed = len(inputs) - len(wrong)
     if not wrong:
         return Verdict(attempted=True, passed=passed, total=len(inputs))
-    told = _told(function, inputs[wrong[0]], expected[wrong[0]], got[wrong[0]])
-    cause = _cause(exercise, inputs, got)
+    name = name or exercise.name.split(".")[1]
+    told = _told(name, inputs[wrong[0]], expected[wrong[0]], got[wrong[0]])
+    cause = _cause(exercise, got, seed)
     return Verdict(attempted=True, passed=passed, total=len(inputs), told=told, cause=cause)
-
-
-def _outcome(exercise: Exercise, function: Callable, given: tuple) -> Any:
-    """What is compared of a function's result, or what it raised."""
-    try:
-        result = function(*copy.deepcopy(given))
-        return exercise.view(result, *copy.deepcopy(given))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # of a learner, so any
-        return _Raised(error)
 
 
 def _unlike(expected: Any, got: Any) -> str | None:
     """What differs; errors are alike if they are of one kind."""
-    if isinstance(expected, _Raised) or isinstance(got, _Raised):
-        if isinstance(expected, _Raised) and isinstance(got, _Raised):
-            return None if isinstance(got.error, type(expected.error)) else "another error"
-        return "an error" if isinstance(got, _Raised) else "no error"
+    if isinstance(expected, Raised) or isinstance(got, Raised):
+        if isinstance(expected, Raised) and isinstance(got, Raised):
+            return None if expected.kind in got.classes else "another error"
+        return "an error" if isinstance(got, Raised) else "no error"
     try:
         return difference(expected, got)
     except Exception as error:  # of a tensor without values, say
-        return f"something that cannot be compared ({_kind(error)})"
+        return f"something that cannot be compared ({type(error).__name__})"
 
 
-def _cause(exercise: Exercise, inputs: list[tuple], got: list) -> str:
+def _cause(exercise: Exercise, got: list, seed: int) -> str:
     """The cause of the first known mistake that gives the same answers everywhere."""
     for mistake in exercise.mistakes:
-        theirs = (_outcome(exercise, mistake.answer, given) for given in inputs)
+        theirs = ask(exercise, mistake.answer, seed)
         if not any(_unlike(a, b) for a, b in zip(theirs, got, strict=True)):
             return mistake.cause
     return ""
 
 
-def _told(function: Callable, given: tuple, expected: Any, got: Any) -> str:
+def _told(name: str, given: tuple, expected: Any, got: Any) -> str:
     """The call, what was expected and what came, a line each."""
-    name = getattr(function, "__name__", "your function")
     call = f"{name}({', '.join(map(_short, given))})"
     lines = [f"  asked     {call}"]
-    must = f"raises {_kind(expected.error)}" if isinstance(expected, _Raised) else ""
+    must = f"raises {expected.kind}" if isinstance(expected, Raised) else ""
     lines.append(f"  expected  {must or _short(expected)}")
-    what = f"raises {got}" if isinstance(got, _Raised) else _short(got)
+    what = f"raises {_clipped(str(got))}" if isinstance(got, Raised) else _short(got)
     lines.append(f"  got       {what}")
     unlike = _unlike(expected, got)
-    if unlike and not isinstance(expected, _Raised) and not isinstance(got, _Raised):
+    if unlike and not isinstance(expected, Raised) and not isinstance(got, Raised):
         lines.append(f"  that is   {unlike}")
     return "\n".join(lines)
 

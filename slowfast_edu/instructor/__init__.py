@@ -1,0 +1,1 @@
+"""Assign exercises, and grade what comes back, with nbgrader."""

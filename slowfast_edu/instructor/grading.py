@@ -1,0 +1,166 @@
+"""Grade a folder of submissions: each student in a process of its own, two at a time."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import nbformat
+from nbgrader.api import Gradebook
+
+from slowfast_edu.files import natural_order, write_whole
+from slowfast_edu.instructor.course import Course, check_student
+from slowfast_edu.instructor.reading import CannotGrade, find_notebook, read_submission
+from slowfast_edu.instructor.review import review
+from slowfast_edu.instructor.running import Record, run_all
+from slowfast_edu.instructor.sandbox import is_visible, why_no_sandbox
+from slowfast_edu.instructor.worker import Limits
+
+NOT_ISOLATED = (
+    "Without a sandbox a student's code runs as you: it can read and change your files, "
+    "the gradebook and other submissions, use the network and leave programs running"
+)
+
+
+def folders(submissions: Path) -> dict[str, Path]:
+    """{student: folder} of a folder with a folder a student.
+
+    Raises:
+        NotADirectoryError: it is no folder.
+        ValueError: it has no folders, or one's name is not a student's id.
+    """
+    if not submissions.is_dir():
+        raise NotADirectoryError(
+            f"{submissions} is no folder; it should have one a student"
+        )
+    found = {
+        path.name: path
+        for path in sorted(submissions.iterdir(), key=natural_order)
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    }
+    if not found:
+        raise ValueError(f"{submissions} has no folders; it should have one a student")
+    for student in found:
+        check_student(student, str(submissions))
+    return found
+
+
+def examine(course: Course, name: str, student: str, folder: Path):
+    """Read one student's submission as grading would, and say what there is to say.
+
+    Returns:
+        The record so far, and the mended notebook: None if it cannot be graded.
+    """
+    notes: list[str] = []
+    digest = hashlib.sha256(course.key(name).read_bytes())
+    release = nbformat.read(course.release(name), 4)
+    try:
+        path, notes = find_notebook(folder, name)
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+        read = read_submission(path, release)
+    except (CannotGrade, OSError) as error:
+        record = Record(student=student, reason=str(error), notes=notes)
+        return replace(record, digest=digest.hexdigest()), None
+    record = Record(
+        student=student,
+        notes=notes + read.notes,
+        review=review(read.notebook, release, course.read_key(name)),
+        digest=digest.hexdigest(),
+    )
+    return record, read.notebook
+
+
+def read_record(course: Course, name: str, student: str) -> Record | None:
+    """What is kept of a student; None if nothing is, or it cannot be read."""
+    try:
+        return Record(**json.loads(course.record(student, name).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _keep(course: Course, name: str, record: Record) -> None:
+    path = course.record(record.student, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(asdict(record), indent=1).encode())
+
+
+def enter_students(course: Course) -> None:
+    """Enter the roster in the gradebook. nbgrader's export quotes nothing: no commas."""
+    with Gradebook(course.config("").CourseDirectory.db_url) as gradebook:
+        for student, names in course.roster().items():
+            safe = {key: value.replace(",", " ") for key, value in names.items()}
+            gradebook.update_or_create_student(student, **safe)
+
+
+def grade(
+    course: Course,
+    name: str,
+    submissions: Path,
+    limits: Limits = Limits(),
+    jobs: int = 2,
+    trust_submissions: bool = False,
+    again: Collection[str] = (),
+) -> Iterator[Record]:
+    """Grade all submissions that have not been graded yet.
+
+    Args:
+        course: its folder.
+        name: of the assignment.
+        submissions: a folder with a folder a student.
+        limits: of one student's run.
+        jobs: runs at the same time.
+        trust_submissions: run them without a sandbox.
+        again: students to grade anew though nothing changed.
+
+    Yields:
+        A record for each student as it is done, those done earlier too. All is kept as it
+        comes: killed half-way and called again, it goes on where it was.
+
+    Raises:
+        ValueError, OSError: something is wrong with the course, the folder or the
+            sandbox; no submission makes it raise.
+    """
+    assignment = course.read_key(name)
+    students = folders(submissions)
+    if unknown := set(again) - set(students):
+        raise ValueError(f"--again: {submissions} has no {', '.join(sorted(unknown))}")
+    sandboxed = not trust_submissions
+    if sandboxed:
+        check_sandbox(course, submissions, limits)
+    enter_students(course)
+    waiting: list[Record] = []
+    for student, folder in students.items():
+        record, notebook = examine(course, name, student, folder)
+        kept = read_record(course, name, student)
+        if kept and kept.digest == record.digest and student not in again:
+            yield kept
+        elif notebook is None:
+            _keep(course, name, record)
+            yield record
+        else:
+            target = course.submitted(student, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, nbformat.writes(notebook).encode())
+            waiting.append(record)
+    for record in run_all(course, assignment, waiting, limits, jobs, sandboxed):
+        _keep(course, name, record)
+        yield record
+
+
+def check_sandbox(course: Course, submissions: Path, limits: Limits) -> None:
+    """Refuse to grade where the sandbox does not work or would show what it must not.
+
+    Raises:
+        ValueError: see above.
+    """
+    why = why_no_sandbox(limits.memory_bytes)
+    for folder in (course.root, submissions):
+        if is_visible(folder):
+            why = why or f"{folder} lies where Python or its packages are; move it"
+    if why:
+        raise ValueError(
+            f"no sandbox: {why}. {NOT_ISOLATED}; if you trust all of them, "
+            "add --trust-submissions"
+        )

@@ -1,0 +1,160 @@
+"""Read what a student handed in, mend what can be mended, and say what was wrong."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat.validator import normalize
+
+MOST_BYTES = 100 * 2**20
+LONGEST = 120  # characters of a reason
+NOT_LOOKED_INTO = ".ipynb_checkpoints"
+
+
+class CannotGrade(Exception):
+    """Why a submission gets no grade, in words for its student."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A submission that can be graded.
+
+    Attributes:
+        notebook: mended; no outputs, and of the metadata only nbgrader's.
+        notes: what was found and mended, in words for its student.
+    """
+
+    notebook: nbformat.NotebookNode
+    notes: list[str]
+
+
+def find_notebook(folder: Path, name: str) -> tuple[Path, list[str]]:
+    """The notebook of an assignment in one student's folder.
+
+    Args:
+        folder: the student's.
+        name: of the assignment.
+
+    Returns:
+        The file, and notes about its name. Links are not followed: they could lead to
+        what the student must not see.
+
+    Raises:
+        CannotGrade: there is none, or several and none of the right name.
+    """
+    real = [p for p in sorted(folder.rglob("*.ipynb")) if _is_own(p, folder)]
+    named = [p for p in real if p.name == f"{name}.ipynb"]
+    if named:
+        path = min(named, key=lambda p: (len(p.parts), p))
+        others = len(named) - 1
+        return path, [f"{others + 1} files {path.name}; took the uppermost"] * bool(others)
+    if not real:
+        raise CannotGrade(f"no notebook was handed in; {name}.ipynb is expected")
+    if len(real) > 1:
+        names = ", ".join(sorted(p.name for p in real)[:4])
+        raise CannotGrade(f"{len(real)} notebooks ({names}), none called {name}.ipynb")
+    return real[0], [f"was called {real[0].name}, not {name}.ipynb"]
+
+
+def _is_own(path: Path, folder: Path) -> bool:
+    """A file, and neither it nor a folder above it a link or Jupyter's spare copies."""
+    inner = [path, *path.parents][: len(path.relative_to(folder).parts)]
+    links = any(part.is_symlink() for part in inner)
+    return path.is_file() and not links and NOT_LOOKED_INTO not in path.parts
+
+
+def read_submission(path: Path, release: nbformat.NotebookNode) -> Read:
+    """Read one submission and mend it.
+
+    Args:
+        path: of the notebook.
+        release: the notebook that was handed out.
+
+    Raises:
+        CannotGrade: it is no notebook, or has no cell of the assignment.
+    """
+    notebook, notes = _parsed(path)
+    for cell in notebook.cells:
+        cell.pop("attachments", None)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    kernel = notebook.metadata.get("kernelspec", {})
+    language = kernel.get("language", "python") if isinstance(kernel, dict) else "none"
+    if language != "python":
+        notes.append(f"was made for a kernel of {str(language)[:20]}; graded with Python")
+    notebook.metadata = release.metadata
+    _, notebook = normalize(notebook)  # missing or repeated ids
+    notes += _mended(notebook, release)
+    try:
+        nbformat.validate(notebook)
+    except nbformat.ValidationError as error:
+        raise CannotGrade(f"not a valid notebook: {_short(error)}") from error
+    return Read(notebook, notes)
+
+
+def _parsed(path: Path) -> tuple[nbformat.NotebookNode, list[str]]:
+    """The notebook in a file, in today's format."""
+    size = path.stat().st_size
+    if size == 0:
+        raise CannotGrade("the file is empty")
+    if size > MOST_BYTES:
+        raise CannotGrade(
+            f"the file has {size / 2**20:.0f} MiB, at most {MOST_BYTES // 2**20} are read; "
+            "clear its outputs"
+        )
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CannotGrade(f"the file is not UTF-8 (at byte {error.start})") from error
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CannotGrade(f"the file is not JSON: {_short(error)}") from error
+    if not isinstance(content, dict) or "cells" not in content:
+        raise CannotGrade("the file is JSON, but no notebook: it has no cells")
+    try:
+        for cell in content["cells"]:  # outputs may be anything, and are made anew
+            if cell["cell_type"] == "code":
+                cell["outputs"] = []
+            cell["metadata"] = {
+                k: v for k, v in cell["metadata"].items() if k == "nbgrader"
+            }
+        content["nbformat_minor"] = max(5, content["nbformat_minor"])
+        notebook = nbformat.reads(json.dumps(content), 4)
+    except Exception as error:  # of nbformat, on what may be anything
+        raise CannotGrade(f"not a valid notebook: {_short(error)}") from error
+    large = [f"had {size / 2**20:.0f} MiB, of outputs mostly"] if size > 2**24 else []
+    return notebook, large
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def _mended(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> list[str]:
+    """Give each released cell nbgrader's metadata as released; say what had changed."""
+    original = {cell.id: cell.metadata.nbgrader for cell in release.cells}
+    present = {cell.id for cell in notebook.cells}
+    notes, seen = [], present & set(original)
+    for cell in notebook.cells:
+        had = cell.metadata.pop("nbgrader", None)
+        name = had.get("grade_id") if isinstance(had, dict) else None
+        if cell.id in original:
+            cell.metadata["nbgrader"] = original[cell.id]
+            if had != original[cell.id]:
+                what = "edited" if name == cell.id else "renamed" if name else "missing"
+                notes.append(f"metadata of {cell.id} {what}: put back")
+        elif name in original and name not in seen:  # pasted anew, or an old format
+            seen.add(name)
+            cell.metadata["nbgrader"] = original[name]
+        elif name in original:
+            notes.append(f"cell {name} twice: the copy counts as the student's own")
+    graded = [name for name, own in original.items() if own["grade"] or own["solution"]]
+    if not set(graded) & seen:
+        raise CannotGrade(
+            "none of the assignment's cells is in it: is it another notebook?"
+        )
+    missing = [name for name in graded if name not in seen]
+    return notes + [f"cell {name} was deleted" for name in missing]

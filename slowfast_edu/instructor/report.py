@@ -1,0 +1,159 @@
+"""What came of grading: a CSV for an LMS, a summary of exercises, feedback pages."""
+
+import csv
+import io
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.apps.exportapp import CsvExportPlugin
+from nbgrader.converters import GenerateFeedback
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import ClearHiddenTests
+
+from slowfast_edu.files import natural_order, write_whole
+from slowfast_edu.instructor.course import Assignment, Course
+from slowfast_edu.instructor.grading import read_record
+from slowfast_edu.instructor.running import Record
+
+SCORES = ("raw_score", "late_submission_penalty", "score")  # empty without a grade
+MORE = ("to_mark", "reason", "notes", "review")  # columns that nbgrader has not
+NOTHING = "nothing was handed in"
+UNKNOWN = "has not been graded; run slowfast-edu grade"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """How all students did in one test.
+
+    Attributes:
+        exercise: its name.
+        hidden: whether the test is the hidden one.
+        passed: students who passed it.
+        graded: students whose tests ran.
+        causes: (recognised wrong answer, students), the commonest first.
+    """
+
+    exercise: str
+    hidden: bool
+    passed: int
+    graded: int
+    causes: list[tuple[str, int]]
+
+
+def records(course: Course, name: str) -> dict[str, Record]:
+    """{student: what is kept}: of the roster and of all who handed something in."""
+    folder = course.record("any", name).parent
+    students = [*course.roster(), *(path.stem for path in folder.glob("*.json"))]
+    found = {}
+    for student in sorted(set(students), key=natural_order):
+        kept = read_record(course, name, student)
+        handed_in = course.submitted(student, name).exists()
+        reason = UNKNOWN if handed_in else NOTHING
+        found[student] = kept or Record(student=student, reason=reason)
+    return found
+
+
+def write_grades(course: Course, name: str, path: Path) -> list[dict[str, str]]:
+    """Write nbgrader's export of one assignment, with why a grade is missing.
+
+    Args:
+        course: its folder.
+        name: of the assignment.
+        path: of the CSV file.
+
+    Returns:
+        Its rows: nbgrader's columns, then ``to_mark`` (points of answers in prose that
+        nobody has marked yet), ``reason`` (why there is no grade; then the scores are
+        empty), ``notes`` and ``review``.
+    """
+    kept, roster = records(course, name), course.roster()
+    rows = {row["student_id"]: row for row in _exported(course, name)}
+    columns = list(next(iter(rows.values()), {"student_id": ""}))
+    done = []
+    for student, record in kept.items():
+        row = rows.get(student) or {**dict.fromkeys(columns, ""), "student_id": student}
+        row |= {"assignment": name, **roster.get(student, {})}  # names unshortened
+        if record.reason:
+            row |= dict.fromkeys(SCORES, "")
+        row["to_mark"] = "" if record.reason else f"{_to_mark(course, name, student):g}"
+        row["reason"] = record.reason
+        row["notes"], row["review"] = "; ".join(record.notes), "; ".join(record.review)
+        done.append(row)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [*columns, *MORE])
+    writer.writeheader()
+    writer.writerows(done)
+    write_whole(path, text.getvalue().encode("utf-8"))
+    return done
+
+
+def _exported(course: Course, name: str) -> list[dict[str, str]]:
+    """The rows of nbgrader's own export."""
+    path = course.root / f".{name}.export.csv"
+    try:
+        with Gradebook(course.config(name).CourseDirectory.db_url) as gradebook:
+            plugin = CsvExportPlugin(assignment=[name])
+            plugin.to, plugin.log = str(path), logging.getLogger("slowfast_edu.nbgrader")
+            plugin.export(gradebook)
+        return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _to_mark(course: Course, name: str, student: str) -> float:
+    """Points of a student's answers that wait to be marked by hand."""
+    with Gradebook(course.config(name).CourseDirectory.db_url) as gradebook:
+        try:
+            submission = gradebook.find_submission(name, student)
+        except MissingEntry:
+            return 0
+        grades = [grade for book in submission.notebooks for grade in book.grades]
+        return sum(grade.max_score for grade in grades if grade.needs_manual_grade)
+
+
+def summarise(assignment: Assignment, kept: dict[str, Record]) -> list[Summary]:
+    """How many passed each test, and which wrong answers its check recognised."""
+    found = []
+    for cell, test in assignment.tests.items():
+        outcomes = [
+            r.tests[cell] for r in kept.values() if cell in r.tests and not r.reason
+        ]
+        causes = Counter(outcome["cause"] for outcome in outcomes if outcome["cause"])
+        found.append(
+            Summary(
+                exercise=test.exercise,
+                hidden=test.hidden,
+                passed=sum(0 < o["passed"] == o["total"] for o in outcomes),
+                graded=len(outcomes),
+                causes=causes.most_common(),
+            )
+        )
+    return found
+
+
+class WithoutHiddenTests(ClearHiddenTests):
+    """Takes the hidden tests out of what a student gets to see."""
+
+
+def write_feedback(course: Course, name: str, students: list[str]) -> list[Path]:
+    """Write nbgrader's feedback page of each student, without the hidden tests.
+
+    Returns:
+        The pages.
+    """
+    pages = []
+    for student in students:
+        config = course.config(name, student)
+        converter = GenerateFeedback(
+            coursedir=CourseDirectory(config=config),
+            config=config,
+            log=logging.getLogger("slowfast_edu.nbgrader"),
+            force=True,
+        )
+        converter.preprocessors = [WithoutHiddenTests, *converter.preprocessors]
+        converter.start()
+        pages.append(course.feedback(student, name))
+    return pages

@@ -25,6 +25,7 @@ usage: python course.py VERB
                        set up if needed, then open the course in JupyterLab
   test [pip options]   set up if needed, then run lint, tests and notebooks
   test --browser       instead, use every notebook in JupyterLab as a learner would
+  test --grading       instead, grade a course of some fifty submissions, hostile ones too
   reset 03             bring notebook 03 back; your work is kept in notebooks/my_work/
   notebooks [03 ...]   run and clean notebooks in place: all, or those named
 
@@ -60,8 +61,11 @@ STEPS = (
     ("tests", "pytest -n 2 --dist loadscope tests/"),
     ("notebooks", "pytest -n 2 --dist loadscope --nbval notebooks/"),
 )
-BROWSER = "--browser"
-BROWSER_STEPS = (("browser", "pytest tests/browser/"),)
+EXTRAS = ("dev", "instructor")  # that the tests need
+INSTEAD = {  # of STEPS: {option: (name, command)}
+    "--browser": ("browser", "pytest tests/browser/"),
+    "--grading": ("grading", "pytest -s tests/grading/"),
+}
 
 
 class CourseError(Exception):
@@ -379,14 +383,14 @@ def lab(arguments: list) -> int:
 
 
 def test(arguments: list) -> int:
-    """Run lint, tests and notebooks, all three even if one fails; or the browser tests."""
-    browser = BROWSER in arguments
-    options = [argument for argument in arguments if argument != BROWSER]
-    set_up(("browser", "dev") if browser else ("dev",), options)
+    """Run lint, tests and notebooks, all three even if one fails; or what is asked for."""
+    steps = tuple(INSTEAD[argument] for argument in arguments if argument in INSTEAD)
+    options = [argument for argument in arguments if argument not in INSTEAD]
+    set_up((*EXTRAS, "browser") if "--browser" in arguments else EXTRAS, options)
     # There are two pytest workers: more threads than this would fight for the cores.
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 2) // 2))
     results = []
-    for name, *commands in BROWSER_STEPS if browser else STEPS:
+    for name, *commands in steps or STEPS:
         say("\n===== {}: {} =====".format(name, ", then ".join(commands)))
         start, codes = time.time(), []
         for command in commands:

@@ -472,7 +472,7 @@ def test_for_real_with_a_small_project(folder, monkeypatch):
 
 @pytest.mark.parametrize("broken", ["none", "ruff format", "tests/", "--nbval"])
 def test_test_runs_all_three_and_tells_which_failed(course, broken, monkeypatch, capsys):
-    course.set_up(("dev",), [])
+    course.set_up(("dev", "instructor"), [])
     ran = []
 
     def run(command, **extra):
@@ -493,9 +493,16 @@ def test_test_runs_all_three_and_tells_which_failed(course, broken, monkeypatch,
         assert f"{step} {'FAILED' if words == broken else 'passed'} (" in summary
 
 
+@pytest.mark.parametrize(
+    ("name", "command", "extras"),
+    [
+        ("browser", "pytest tests/browser/", ".[browser,dev,instructor]"),
+        ("grading", "pytest -s tests/grading/", ".[dev,instructor]"),
+    ],
+)
 @pytest.mark.parametrize("code", [0, 1])
-def test_test_browser_takes_its_extra_and_runs_only_that(
-    course, folder, code, monkeypatch, capsys
+def test_test_can_run_something_else_instead(
+    course, folder, name, command, extras, code, monkeypatch, capsys
 ):
     ran = []
     run = course.run
@@ -507,13 +514,13 @@ def test_test_browser_takes_its_extra_and_runs_only_that(
         return code
 
     monkeypatch.setattr(course, "run", run_all_but_pytest)
-    assert course.main(["test", "--browser", "--pre"]) == code
-    assert ran == ["pytest tests/browser/"]
+    assert course.main(["test", f"--{name}", "--pre"]) == code
+    assert ran == [command]
     [call] = pip_calls(folder)
-    wanted = ["--pre", "-e", ".[browser,dev]"]
+    wanted = ["--pre", "-e", extras]
     assert call["arguments"] == ["install", "-c", "constraints.txt", *wanted]
     outcome = "FAILED" if code else "passed"
-    assert f"browser {outcome} (" in capsys.readouterr().out.splitlines()[-1]
+    assert f"{name} {outcome} (" in capsys.readouterr().out.splitlines()[-1]
 
 
 def commit(folder):

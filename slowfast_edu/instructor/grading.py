@@ -28,7 +28,7 @@ def folders(submissions: Path) -> dict[str, Path]:
 
     Raises:
         NotADirectoryError: it is no folder.
-        ValueError: it has no folders, or one's name is not a student's id.
+        ValueError: it has no folders.
     """
     if not submissions.is_dir():
         raise NotADirectoryError(
@@ -41,8 +41,6 @@ def folders(submissions: Path) -> dict[str, Path]:
     }
     if not found:
         raise ValueError(f"{submissions} has no folders; it should have one a student")
-    for student in found:
-        check_student(student, str(submissions))
     return found
 
 
@@ -56,17 +54,18 @@ def examine(course: Course, name: str, student: str, folder: Path):
     digest = hashlib.sha256(course.key(name).read_bytes())
     release = nbformat.read(course.release(name), 4)
     try:
+        check_student(student, "the folder's name")
         path, notes = find_notebook(folder, name)
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
         read = read_submission(path, release)
-    except (CannotGrade, OSError) as error:
+    except (CannotGrade, OSError, ValueError) as error:
         record = Record(student=student, reason=str(error), notes=notes)
         return replace(record, digest=digest.hexdigest()), None
     record = Record(
         student=student,
         notes=notes + read.notes,
-        review=review(read.notebook, release, course.read_key(name)),
+        review=review(read.notebook, release, nbformat.read(course.source(name), 4)),
         digest=digest.hexdigest(),
     )
     return record, read.notebook
@@ -127,23 +126,25 @@ def grade(
     if unknown := set(again) - set(students):
         raise ValueError(f"--again: {submissions} has no {', '.join(sorted(unknown))}")
     sandboxed = not trust_submissions
-    if sandboxed:
-        check_sandbox(course, submissions, limits)
     enter_students(course)
+    done: list[Record] = []
     waiting: list[Record] = []
     for student, folder in students.items():
         record, notebook = examine(course, name, student, folder)
         kept = read_record(course, name, student)
         if kept and kept.digest == record.digest and student not in again:
-            yield kept
+            done.append(kept)
         elif notebook is None:
             _keep(course, name, record)
-            yield record
+            done.append(record)
         else:
             target = course.submitted(student, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, nbformat.writes(notebook).encode())
             waiting.append(record)
+    if waiting and sandboxed:
+        check_sandbox(course, submissions, limits)
+    yield from done
     for record in run_all(course, assignment, waiting, limits, jobs, sandboxed):
         _keep(course, name, record)
         yield record

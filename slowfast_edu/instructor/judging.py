@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from nbconvert.preprocessors import Preprocessor
+from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.converters import Autograde
@@ -115,6 +116,25 @@ def _output(right: bool, told: str) -> NotebookNode:
     if right:
         return new_output("stream", name="stdout", text=told + "\n")
     return new_output("error", ename="Failed", evalue=told, traceback=[told])
+
+
+class Harmless(SanitizeHTML):
+    """Takes scripts out of what students wrote and put out.
+
+    Formgrader and feedback show it as HTML, and formgrader in a browser that is logged in.
+    """
+
+    def __init__(self, **settings):
+        super().__init__(enabled=True, **settings)
+        self.safe_output_keys = {"metadata", "text/plain", "image/png", "image/jpeg"}
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict, cell_index: int
+    ) -> tuple:
+        """Clean one cell, unless it is as it was handed out."""
+        if cell.metadata.get("nbgrader", {}).get("locked") and cell.cell_type != "code":
+            return cell, resources
+        return super().preprocess_cell(cell, resources, cell_index)
 
 
 class StudentAutograde(Autograde):

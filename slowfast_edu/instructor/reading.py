@@ -143,7 +143,7 @@ def _mended(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> 
         name = had.get("grade_id") if isinstance(had, dict) else None
         if cell.id in original:
             cell.metadata["nbgrader"] = original[cell.id]
-            if had != original[cell.id]:
+            if _settings(had) != _settings(original[cell.id]):
                 what = "edited" if name == cell.id else "renamed" if name else "missing"
                 notes.append(f"metadata of {cell.id} {what}: put back")
         elif name in original and name not in seen:  # pasted anew, or an old format
@@ -158,3 +158,9 @@ def _mended(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> 
         )
     missing = [name for name in graded if name not in seen]
     return notes + [f"cell {name} was deleted" for name in missing]
+
+
+def _settings(metadata: object) -> list:
+    """What of a cell's metadata says how it is graded."""
+    known = metadata if isinstance(metadata, dict) else {}
+    return [known.get(key) for key in ("grade_id", "grade", "solution", "points")]

@@ -5,10 +5,6 @@ from collections.abc import Iterator
 
 import nbformat
 
-from slowfast_edu.instructor.assignment import cell_name
-from slowfast_edu.instructor.course import Assignment
-from slowfast_edu.instructor.published import published
-
 LEAST_NODES = 40  # of a function's syntax tree: shorter ones are alike by chance
 ODD = {
     "ast_transformers": "changes code before it runs",
@@ -34,21 +30,27 @@ ODD = {
 def review(
     notebook: nbformat.NotebookNode,
     release: nbformat.NotebookNode,
-    assignment: Assignment,
+    source: nbformat.NotebookNode,
 ) -> list[str]:
-    """Say what the students' own cells import of the library, copy of it, or tamper with.
+    """Say what a student's own cells import of the library, copy of it, or tamper with.
 
     It is a hint to look, not a proof, either way: who hides it well is not found.
+
+    Args:
+        notebook: the student's.
+        release: the one that was handed out; what it uses, students may use.
+        source: the instructor's, with solutions.
     """
     given = {cell.source for cell in release.cells if cell.cell_type == "code"}
     allowed = {what for source in given for what in _odd(_parsed(source))}
+    solutions = _solutions(source)
     found = []
     for number, cell in enumerate(notebook.cells, 1):
         if cell.cell_type != "code" or cell.source in given:
             continue
         tree = _parsed(cell.source)
         found += [f"cell {number} {what}" for what in _odd(tree) if what not in allowed]
-        found += [f"cell {number} {what}" for what in _copied(tree, assignment)]
+        found += [f"cell {number} {what}" for what in _copied(tree, solutions)]
     return list(dict.fromkeys(found))
 
 
@@ -81,22 +83,22 @@ def _odd(tree: ast.AST) -> Iterator[str]:
                 yield f"{ODD[first]} ({first})"
 
 
-def _copied(tree: ast.AST, assignment: Assignment) -> Iterator[str]:
-    """The assigned exercises whose published solution a cell has, names apart."""
-    shapes = {_shape(node) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    for exercise in assignment.exercises:
-        if cell_name(exercise) in assignment.written:
-            continue
-        word = exercise.split(".")[1]
-        solution = ast.parse(published(exercise).solution)
-        for node in ast.walk(solution):
-            solves = isinstance(node, ast.FunctionDef) and node.name == f"{word}_solution"
-            if (
-                solves
-                and len(list(ast.walk(node))) >= LEAST_NODES
-                and _shape(node) in shapes
-            ):
-                yield f"has the published solution of {exercise}"
+def _copied(tree: ast.AST, solutions: dict[str, str]) -> Iterator[str]:
+    """The functions in a cell that are published solutions, names apart."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and (shape := _shape(node)) in solutions:
+            yield f"has the published solution of {solutions[shape]}"
+
+
+def _solutions(source: nbformat.NotebookNode) -> dict[str, str]:
+    """{shape: cell} of the solutions that are too long to be found twice by chance."""
+    found = {}
+    for cell in source.cells:
+        if cell.cell_type == "code" and cell.metadata.nbgrader.solution:
+            function = _parsed(cell.source).body[-1]
+            if len(list(ast.walk(function))) >= LEAST_NODES:
+                found[_shape(function)] = cell.id
+    return found
 
 
 def _shape(function: ast.FunctionDef) -> str:

@@ -16,7 +16,12 @@ from nbgrader.preprocessors import Execute
 from traitlets.config import Config
 
 from slowfast_edu.instructor.course import Assignment, Course
-from slowfast_edu.instructor.judging import Judge, LimitedExecute, StudentAutograde
+from slowfast_edu.instructor.judging import (
+    Harmless,
+    Judge,
+    LimitedExecute,
+    StudentAutograde,
+)
 from slowfast_edu.instructor.sandbox import (
     PlainKernelManager,
     SandboxedKernelManager,
@@ -128,7 +133,7 @@ def grade_notebook(run: Run, new_kernel: Callable[[], PlainKernelManager]) -> Gr
     converter.autograde_preprocessors = [
         step
         for each in Autograde().autograde_preprocessors
-        for step in ([execute, judge] if each is Execute else [each])
+        for step in ([execute, judge, Harmless()] if each is Execute else [each])
     ]
     try:
         converter.start()

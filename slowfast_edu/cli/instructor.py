@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 NEEDED = "this needs the instructor extra: pip install 'slowfast-edu[instructor]'"
+MOST_GIB = 1024
 
 
 def add_instructor(commands) -> None:
@@ -97,8 +98,8 @@ def _add_submissions(parser) -> None:
 def _need_nbgrader() -> None:
     try:
         import nbgrader  # noqa: F401
-    except ImportError as error:
-        raise ValueError(NEEDED) from error
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{NEEDED} ({error})") from error
 
 
 def _points(words: list[str]) -> dict[str, float]:
@@ -130,7 +131,8 @@ def _assign(arguments: argparse.Namespace) -> None:
         arguments.notebooks or NOTEBOOKS,
     )
     points = sum(test.points for test in made.tests.values())
-    print(f"{name}: {len(made.exercises)} exercises, {points:g} points by tests")
+    print(f"{name}: {len(made.exercises)} exercises; {points:g} points by tests, and")
+    print(f"  {len(made.written)} answers in prose to be marked by hand")
     print(f"  to hand out    {course.release(name)}")
     print(f"  with solutions {course.source(name)}")
     print(f"  to mark by     {course.rubric(name)}")
@@ -177,9 +179,9 @@ def _grade(arguments: argparse.Namespace) -> None:
 
     for field in ("jobs", "cell_seconds", "seconds"):
         check_count(f"--{field.replace('_', '-')}", getattr(arguments, field))
-    if arguments.gib < 1:
+    if not 1 <= arguments.gib <= MOST_GIB:
         raise ValueError(
-            f"--gib {arguments.gib:g} must be at least 1: Python needs as much"
+            f"--gib {arguments.gib:g} must be from 1, which Python needs, to {MOST_GIB}"
         )
     limits = Limits(
         cell_seconds=arguments.cell_seconds,
@@ -223,13 +225,12 @@ def _report(arguments: argparse.Namespace) -> None:
     assignment = course.read_key(name)
     path = course.root / f"{name}_grades.csv"
     rows = write_grades(course, name, path)
-    print(f"{'exercise':<22}{'test':<9}{'passed':>9}  recognised wrong answers")
+    print(f"{'exercise':<20}{'graded':>8}{'tried':>8}{'visible':>9}{'both':>6} passed")
     for line in summarise(assignment, records(course, name)):
-        kind, share = "hidden" if line.hidden else "visible", f"{line.passed}/{line.graded}"
-        first, *rest = [f"{n} x {cause}" for cause, n in line.causes] or [""]
-        print(f"{line.exercise:<22}{kind:<9}{share:>9}  {first}".rstrip())
-        for cause in rest:
-            print(f"{'':42}{cause}")
+        counts = f"{line.graded:>8}{line.tried:>8}{line.visible:>9}{line.hidden:>6}"
+        print(f"{line.exercise:<20}{counts}")
+        for cause, students in line.causes:
+            print(f"  {students} x {cause}")
     have = [row["student_id"] for row in rows if not row["reason"]]
     for student in tqdm(have, unit="page", desc="feedback"):
         write_feedback(course, name, [student])

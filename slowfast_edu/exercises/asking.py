@@ -2,7 +2,7 @@
 
 import base64
 import copy
-import math
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -14,8 +14,9 @@ import torch
 from slowfast_edu.exercises.exercise import Exercise
 
 MOST_ENTRIES = 100_000  # of a list: no right answer has a hundredth of that
-DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16")
-DTYPES += ("float32", "float64")  # of tensors that can be sent
+MOST_BYTES = 60_000  # of a packed answer: all of an exercise's stay below 1 MiB
+DTYPES = ("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
+DTYPES += ("float16", "bfloat16", "float32", "float64")  # of what goes as bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +79,20 @@ def pack(answer: Any) -> Any:
     """An answer as JSON can hold it, whatever it is; ``unpack`` gives it back.
 
     Numbers, texts, lists, tuples, dictionaries, arrays, tensors and errors come back as
-    they were (NumPy's numbers as Python's); of anything else only the name of its type.
+    they were (NumPy's numbers as Python's, arrays of anything but numbers as lists); of
+    anything else, or larger than any right answer, only the name of its type.
     """
+    kind = type(answer).__name__
     try:
-        return _packed(answer)
+        packed = _packed(answer)
+        fits = len(json.dumps(packed)) <= MOST_BYTES
+        return packed if fits else {"thing": f"{kind} (too large)"}
     except Exception:  # of a list that holds itself, a tensor without values
-        return {"thing": type(answer).__name__}
+        return {"thing": kind}
 
 
 def _packed(answer: Any) -> Any:
-    if answer is None or isinstance(answer, str):
+    if answer is None or type(answer) is str:
         return answer
     if isinstance(answer, bool | np.bool_):
         return bool(answer)
@@ -99,15 +104,24 @@ def _packed(answer: Any) -> Any:
         return {"raised": [answer.kind, answer.text[:200], list(answer.classes)]}
     if isinstance(answer, torch.Tensor):
         return _packed_tensor(answer)
-    if isinstance(answer, np.ndarray) and not answer.dtype.hasobject:
-        data = base64.b64encode(np.ascontiguousarray(answer).tobytes()).decode()
-        return {"array": [answer.dtype.str, list(answer.shape), data]}
+    if isinstance(answer, np.ndarray):
+        return _packed_array(answer)
     if isinstance(answer, Mapping) and len(answer) < MOST_ENTRIES:
         return {"dict": [[_packed(key), _packed(part)] for key, part in answer.items()]}
+    if isinstance(answer, str):  # NumPy's, say: equal to no text that is expected
+        return {"thing": type(answer).__name__}
     if isinstance(answer, Sequence) and len(answer) < MOST_ENTRIES:
         kind = "tuple" if isinstance(answer, tuple) else "list"
         return {kind: [_packed(part) for part in answer]}
     return {"thing": type(answer).__name__}
+
+
+def _packed_array(array: np.ndarray) -> Any:
+    dtype = str(array.dtype.newbyteorder("="))
+    if dtype not in DTYPES:  # of texts, say
+        return _packed(array.tolist())
+    data = base64.b64encode(np.asarray(array, dtype).tobytes()).decode()
+    return {"array": [dtype, list(array.shape), data]}
 
 
 def _packed_tensor(tensor: torch.Tensor) -> dict:
@@ -127,7 +141,7 @@ def unpack(packed: Any) -> Any:
     """
     try:
         return _unpacked(packed)
-    except (ValueError, TypeError, KeyError, RuntimeError, RecursionError) as error:
+    except Exception as error:  # of what may be anything
         raise ValueError("this is no answer that was put away") from error
 
 
@@ -148,11 +162,12 @@ def _unpacked(packed: Any) -> Any:
         return type(str(value), (Thing,), {})()
     dtype, shape, data = value
     data = bytearray(base64.b64decode(data, validate=True))
-    if kind == "array" and not np.dtype(dtype).hasobject:
+    if dtype not in DTYPES:
+        raise ValueError(dtype)
+    if kind == "array":
         return np.frombuffer(data, np.dtype(dtype)).reshape(shape)
-    if kind != "tensor" or dtype not in DTYPES:
+    if kind != "tensor":
         raise ValueError(kind)
     dtype = getattr(torch, dtype)
-    if math.prod(shape) == 0:
-        return torch.empty(shape, dtype=dtype)
-    return torch.frombuffer(data, dtype=dtype).reshape(shape)
+    flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+    return flat.reshape(shape)

@@ -10,6 +10,13 @@ ANSWERS = "application/vnd.slowfast-edu.answers+json"  # MIME type of what is ha
 GRADING = ("NBGRADER_EXECUTION", "autograde")  # set by nbgrader while it grades
 
 
+class WrongAnswer(AssertionError):
+    """A test that failed. Jupyter shows what it says, without where it was raised."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
+
+
 def assert_right(name: str, function: Callable, seed: int = SEED) -> None:
     """Ask a function what the exercise asks, and raise an error if it is not right.
 
@@ -22,11 +29,10 @@ def assert_right(name: str, function: Callable, seed: int = SEED) -> None:
         seed: of the inputs.
 
     Raises:
-        AssertionError: the first wrong answer and its likely cause, or *not attempted*.
+        WrongAnswer: the first wrong answer and its likely cause, or *not attempted*.
     """
     from slowfast_edu.exercises import EXERCISES
 
-    __tracebackhide__ = True
     answers = ask(EXERCISES[name], function, seed)
     variable, value = GRADING
     if os.environ.get(variable) == value:
@@ -36,5 +42,5 @@ def assert_right(name: str, function: Callable, seed: int = SEED) -> None:
         display({ANSWERS: packed, "text/plain": ""}, raw=True)
     verdict = judge(EXERCISES[name], answers, seed, getattr(function, "__name__", ""))
     if not verdict.right:
-        raise AssertionError(verdict.message(name))
+        raise WrongAnswer(verdict.message(name))
     print(verdict.message(name))

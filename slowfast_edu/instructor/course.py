@@ -1,17 +1,23 @@
 """A course's folder, laid out as nbgrader lays it out, and what we add to it."""
 
 import csv
+import io
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from nbgrader.api import Gradebook
+from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
 from slowfast_edu.files import write_whole
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # of assignments: nbgrader's, no "+"
 GRADEBOOK_SECONDS = 60  # to wait while another process writes to it
+CELL_SECONDS = 60  # that one cell of a submission may run
 ROSTER_COLUMNS = ("id", "first_name", "last_name", "email")  # as nbgrader's db import
 
 
@@ -107,6 +113,20 @@ class Course:
         config.OverwriteCells.add_missing_cells = True
         return config
 
+    @contextmanager
+    def open_gradebook(self) -> Iterator[Gradebook]:
+        """Nbgrader's database, opened.
+
+        Raises:
+            ValueError: it is damaged, or cannot be written.
+        """
+        try:
+            with Gradebook(self.config("").CourseDirectory.db_url) as gradebook:
+                yield gradebook
+        except SQLAlchemyError as error:
+            why = str(error).splitlines()[0]
+            raise ValueError(f"{self.gradebook} cannot be used: {why}") from error
+
     def write_key(self, assignment: Assignment) -> None:
         """Keep what was assigned."""
         path = self.key(assignment.name)
@@ -150,19 +170,31 @@ class Course:
             text = self.roster_file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise ValueError(f"{self.roster_file} is not UTF-8; save it as that") from error
-        rows = csv.DictReader(text.splitlines())
+        rows = csv.DictReader(
+            io.StringIO(text, newline=""), skipinitialspace=True, strict=True
+        )
+        try:
+            return self._students(rows)
+        except csv.Error as error:
+            line = f"{self.roster_file}, line {rows.reader.line_num}"
+            raise ValueError(f"{line}: {error}; write a quote in a name twice") from error
+
+    def _students(self, rows: csv.DictReader) -> dict[str, dict[str, str]]:
+        """{student: names} of a roster's rows."""
         if "id" not in (rows.fieldnames or ()):
             raise ValueError(
                 f"{self.roster_file} has no column id; its first line must be "
-                f"{','.join(ROSTER_COLUMNS)} (all but id may be missing)"
+                f"{','.join(ROSTER_COLUMNS)} (all but id may be missing), with commas"
             )
         students: dict[str, dict[str, str]] = {}
-        for line, row in enumerate(rows, 2):
+        for row in rows:
+            line = f"{self.roster_file}, line {rows.reader.line_num}"
             student = (row["id"] or "").strip()
-            check_student(student, f"{self.roster_file}, line {line}")
+            check_student(student, line)
             if student in students:
-                raise ValueError(f"{self.roster_file}, line {line}: {student} again")
-            students[student] = {c: (row.get(c) or "").strip() for c in ROSTER_COLUMNS[1:]}
+                raise ValueError(f"{line}: {student} again")
+            names = {c: (row.get(c) or "") for c in ROSTER_COLUMNS[1:]}
+            students[student] = {c: " ".join(name.split()) for c, name in names.items()}
         return students
 
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 
 import nbformat
-from nbgrader.api import Gradebook
 
 from slowfast_edu.files import natural_order, write_whole
 from slowfast_edu.instructor.course import Course, check_student
@@ -86,10 +88,10 @@ def _keep(course: Course, name: str, record: Record) -> None:
 
 
 def enter_students(course: Course) -> None:
-    """Enter the roster in the gradebook. nbgrader's export quotes nothing: no commas."""
-    with Gradebook(course.config("").CourseDirectory.db_url) as gradebook:
+    """Enter the roster in the gradebook, without what nbgrader's export does not quote."""
+    with course.open_gradebook() as gradebook:
         for student, names in course.roster().items():
-            safe = {key: value.replace(",", " ") for key, value in names.items()}
+            safe = {key: re.sub('[,"]', " ", value) for key, value in names.items()}
             gradebook.update_or_create_student(student, **safe)
 
 
@@ -113,7 +115,7 @@ def grade(
         trust_submissions: run them without a sandbox.
         again: students to grade anew though nothing changed.
 
-    Yields:
+    Returns:
         A record for each student as it is done, those done earlier too. All is kept as it
         comes: killed half-way and called again, it goes on where it was.
 
@@ -129,6 +131,7 @@ def grade(
     enter_students(course)
     done: list[Record] = []
     waiting: list[Record] = []
+    unchanged: set[str] = set()
     for student, folder in students.items():
         record, notebook = examine(course, name, student, folder)
         kept = read_record(course, name, student)
@@ -142,12 +145,34 @@ def grade(
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, nbformat.writes(notebook).encode())
             waiting.append(record)
+            if kept and kept.digest == record.digest:
+                unchanged.add(student)
     if waiting and sandboxed:
         check_sandbox(course, submissions, limits)
-    yield from done
-    for record in run_all(course, assignment, waiting, limits, jobs, sandboxed):
-        _keep(course, name, record)
-        yield record
+    runs = run_all(course, assignment, waiting, limits, jobs, sandboxed)
+    return chain(done, _kept(course, name, runs, unchanged))
+
+
+def _kept(
+    course: Course, name: str, runs: Iterator[Record], unchanged: set[str]
+) -> Iterator[Record]:
+    """Keep each record as it comes. When the caller stops, so do the runs."""
+    with closing(runs):
+        for record in runs:
+            if record.student in unchanged and not record.reason:
+                _let_marks_stand(course, name, record.student)
+            _keep(course, name, record)
+            yield record
+
+
+def _let_marks_stand(course: Course, name: str, student: str) -> None:
+    """What was marked by hand, and is handed in unchanged, need not be marked again."""
+    with course.open_gradebook() as gradebook:
+        for book in gradebook.find_submission(name, student).notebooks:
+            for grade in book.grades:
+                if grade.manual_score is not None:
+                    grade.needs_manual_grade = False
+        gradebook.db.commit()
 
 
 def check_sandbox(course: Course, submissions: Path, limits: Limits) -> None:

@@ -18,12 +18,13 @@ from nbgrader.preprocessors import Execute
 
 from slowfast_edu.exercises import EXERCISES
 from slowfast_edu.exercises.asking import unpack
-from slowfast_edu.exercises.asserting import ANSWERS
+from slowfast_edu.exercises.asserting import ANSWERS, WrongAnswer
 from slowfast_edu.exercises.checking import Verdict, judge
 from slowfast_edu.instructor.course import Test
 from slowfast_edu.instructor.sandbox import PlainKernelManager
 
 OUTPUT_BYTES = 2**20  # of one cell, and as much again for the answers it hands over
+OUTPUTS = ("stream", "display_data", "execute_result", "error")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 IDLE_SECONDS = 15  # until an interrupted cell must have ended
 TAMPERED = "the test cell did not run as it is written"
@@ -45,15 +46,22 @@ class LimitedExecute(Execute):
         return self.km
 
     def process_message(self, msg: dict, cell: NotebookNode, cell_index: int):
-        """Take an output, unless the cell has had enough of them."""
-        content = msg["content"]
-        if msg["msg_type"] in ("stream", "display_data", "execute_result", "error"):
-            answers = ANSWERS in content.get("data", {})
-            sizes = self.sizes.setdefault(cell_index, [0, 0])
-            sizes[answers] += len(json.dumps(content))
-            if sizes[answers] > OUTPUT_BYTES:
-                return None
-        return super().process_message(msg, cell, cell_index)
+        """Take a message, unless it is none of a cell's or the cell has had enough."""
+        try:
+            if self._is_wanted(msg["msg_type"], msg["content"], cell_index):
+                return super().process_message(msg, cell, cell_index)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            pass  # a message that no kernel sends by itself
+        return None
+
+    def _is_wanted(self, kind: str, content: dict, cell_index: int) -> bool:
+        if kind not in OUTPUTS:
+            return kind in ("status", "execute_input", "clear_output")
+        content.pop("transient", None)  # one update could fill all that a cell displayed
+        answers = ANSWERS in content.get("data", {})
+        sizes = self.sizes.setdefault(cell_index, [0, 0])
+        sizes[answers] += len(json.dumps(content))
+        return sizes[answers] <= OUTPUT_BYTES
 
 
 class Judge(Preprocessor):
@@ -105,7 +113,7 @@ def _verdict(cell: NotebookNode, test: Test) -> tuple[Verdict | None, str]:
 def _error_told(cell: NotebookNode) -> str:
     """Why a test cell handed over nothing."""
     for output in cell.outputs:
-        if output.output_type == "error" and output.ename != "AssertionError":
+        if output.output_type == "error" and output.ename != WrongAnswer.__name__:
             text = ANSI.sub("", f"{output.ename}: {output.evalue}").strip(": \n")
             return f"the test could not run: {text[:200]}"
     return TAMPERED
@@ -122,6 +130,7 @@ class Harmless(SanitizeHTML):
     """Takes scripts out of what students wrote and put out.
 
     Formgrader and feedback show it as HTML, and formgrader in a browser that is logged in.
+    Of Markdown only what begins a tag is changed, so that code in it stays readable.
     """
 
     def __init__(self, **settings):
@@ -134,6 +143,12 @@ class Harmless(SanitizeHTML):
         """Clean one cell, unless it is as it was handed out."""
         if cell.metadata.get("nbgrader", {}).get("locked") and cell.cell_type != "code":
             return cell, resources
+        if cell.cell_type == "markdown":
+            cell.source = re.sub("<(?=[A-Za-z/!?])", "&lt;", cell.source)
+            return cell, resources
+        for output in cell.get("outputs", []):
+            if "metadata" in output:  # widths of pictures come out of it, unquoted
+                output.metadata = {}
         return super().preprocess_cell(cell, resources, cell_index)
 
 

@@ -11,7 +11,7 @@ import nbformat
 
 import slowfast_edu
 from slowfast_edu.checks import check_choice
-from slowfast_edu.exercises import EXERCISES
+from slowfast_edu.exercises import EXERCISES, Exercise
 
 NOTEBOOKS = Path(slowfast_edu.__file__).parent.parent / "notebooks"
 OWN = "slowfast_edu"  # the key of a cell's metadata
@@ -46,7 +46,7 @@ def published(name: str, notebooks: Path = NOTEBOOKS) -> Published:
         notebooks: the folder of the course's notebooks.
 
     Raises:
-        ValueError: there is no such exercise.
+        ValueError: there is no such exercise, or its cells are not as published.
         FileNotFoundError: the folder has not its notebook.
     """
     check_choice("exercise", name, EXERCISES)
@@ -66,9 +66,29 @@ def published(name: str, notebooks: Path = NOTEBOOKS) -> Published:
         elif cell.cell_type == "code" and "role" not in own and not parts["stub"]:
             before.append(cell.source)
     title = book.cells[0].source.splitlines()[0].lstrip("# ")
+    if not _is_whole(parts, isinstance(EXERCISES[name], Exercise)):
+        raise ValueError(
+            f"{paths[0]} has not the published cells of {name}: somebody has worked in it; "
+            f"python course.py reset {paths[0].name[:2]} brings it back"
+        )
     code = [parts["stub"], parts["solution"], *_called(parts["prompt"])]
     needs = needed(code, before) if parts["stub"] else []
     return Published(**parts, needs=tuple(needs), title=title)
+
+
+def _is_whole(parts: dict[str, str], is_code: bool) -> bool:
+    """Whether an exercise has its prompt and solution, and a stub that nobody filled in."""
+    there = bool(parts["prompt"] and parts["solution"])
+    if not there or not is_code:
+        return there
+    try:
+        function = ast.parse(parts["stub"]).body[-1]
+    except (SyntaxError, IndexError):
+        return False
+    if not isinstance(function, ast.FunctionDef):
+        return False
+    about, *body = map(ast.unparse, function.body)
+    return about.startswith(('"', "'")) and body == ["raise NotImplementedError"]
 
 
 def _called(prompt: str) -> list[str]:
@@ -99,7 +119,7 @@ def needed(code: list[str], before: list[str]) -> list[str]:
     ['two = 2', 'def half(n): return n / two']
     """
     statements = [part for source in before for part in _statements(source)]
-    wanted = set().union(*map(_taken, code)) - {CHECK}
+    wanted = set().union(*map(_taken, code)) - set().union(*map(_bound, code)) - {CHECK}
     kept = []
     for source, binds in reversed(statements):
         if binds & wanted:
@@ -110,8 +130,12 @@ def needed(code: list[str], before: list[str]) -> list[str]:
 
 def _statements(source: str) -> list[tuple[str, set[str]]]:
     """Each top-level statement of a cell and the names that it binds."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a command of IPython's, in a cell that somebody added
+        return []
     found = []
-    for node in ast.parse(source).body:
+    for node in body:
         text = ast.get_source_segment(source, node)
         if isinstance(node, ast.Import | ast.ImportFrom):
             binds = {(a.asname or a.name).split(".")[0] for a in node.names}
@@ -128,15 +152,20 @@ def _statements(source: str) -> list[tuple[str, set[str]]]:
 
 
 def _taken(source: str) -> set[str]:
-    """Names that a source reads without binding them, builtins left out."""
+    """Names of the notebook that a source reads, builtins left out."""
     top = symtable.symtable(source, "cell", "exec")
-    bound = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
     taken, tables = set(), [top]
     while tables:
         table = tables.pop()
         tables += table.get_children()
         for symbol in table.get_symbols():
             free = table is top or symbol.is_global()
-            if symbol.is_referenced() and free and symbol.get_name() not in bound:
+            if symbol.is_referenced() and free:
                 taken.add(symbol.get_name())
     return taken - set(dir(builtins))
+
+
+def _bound(source: str) -> set[str]:
+    """Names that a source binds itself."""
+    symbols = symtable.symtable(source, "cell", "exec").get_symbols()
+    return {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}

@@ -1,5 +1,6 @@
 """Read what a student handed in, mend what can be mended, and say what was wrong."""
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import nbformat
 from nbformat.validator import normalize
 
 MOST_BYTES = 100 * 2**20
+MOST_PARTS = 2_000_000  # lists and dictionaries: each takes many times its two characters
 LONGEST = 120  # characters of a reason
 NOT_LOOKED_INTO = ".ipynb_checkpoints"
 
@@ -75,10 +77,6 @@ def read_submission(path: Path, release: nbformat.NotebookNode) -> Read:
         CannotGrade: it is no notebook, or has no cell of the assignment.
     """
     notebook, notes = _parsed(path)
-    for cell in notebook.cells:
-        cell.pop("attachments", None)
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
     kernel = notebook.metadata.get("kernelspec", {})
     language = kernel.get("language", "python") if isinstance(kernel, dict) else "none"
     if language != "python":
@@ -107,6 +105,8 @@ def _parsed(path: Path) -> tuple[nbformat.NotebookNode, list[str]]:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CannotGrade(f"the file is not UTF-8 (at byte {error.start})") from error
+    if text.count("[") + text.count("{") > MOST_PARTS:
+        raise CannotGrade(f"the file has more than {MOST_PARTS} parts; clear its outputs")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -114,18 +114,25 @@ def _parsed(path: Path) -> tuple[nbformat.NotebookNode, list[str]]:
     if not isinstance(content, dict) or "cells" not in content:
         raise CannotGrade("the file is JSON, but no notebook: it has no cells")
     try:
-        for cell in content["cells"]:  # outputs may be anything, and are made anew
-            if cell["cell_type"] == "code":
-                cell["outputs"] = []
-            cell["metadata"] = {
-                k: v for k, v in cell["metadata"].items() if k == "nbgrader"
-            }
-        content["nbformat_minor"] = max(5, content["nbformat_minor"])
+        cells = [_bare(cell) for cell in content["cells"]]
+        kernel = content["metadata"].get("kernelspec", {})
+        content = {"metadata": {"kernelspec": kernel}, "cells": cells} | {
+            "nbformat": content["nbformat"],
+            "nbformat_minor": max(5, content["nbformat_minor"]),
+        }
         notebook = nbformat.reads(json.dumps(content), 4)
     except Exception as error:  # of nbformat, on what may be anything
         raise CannotGrade(f"not a valid notebook: {_short(error)}") from error
     large = [f"had {size / 2**20:.0f} MiB, of outputs mostly"] if size > 2**24 else []
     return notebook, large
+
+
+def _bare(cell: dict) -> dict:
+    """A cell without all that is made anew, or has no part in grading."""
+    kept = {key: cell[key] for key in ("id", "cell_type", "source") if key in cell}
+    own = {k: v for k, v in cell["metadata"].items() if k == "nbgrader"}
+    empty = {"outputs": [], "execution_count": None}
+    return kept | {"metadata": own} | (empty if cell["cell_type"] == "code" else {})
 
 
 def _short(error: Exception) -> str:
@@ -157,6 +164,7 @@ def _mended(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> 
             "none of the assignment's cells is in it: is it another notebook?"
         )
     missing = [name for name in graded if name not in seen]
+    _put_back(notebook, release)
     return notes + [f"cell {name} was deleted" for name in missing]
 
 
@@ -164,3 +172,18 @@ def _settings(metadata: object) -> list:
     """What of a cell's metadata says how it is graded."""
     known = metadata if isinstance(metadata, dict) else {}
     return [known.get(key) for key in ("grade_id", "grade", "solution", "points")]
+
+
+def _put_back(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> None:
+    """Insert graded cells that were deleted, each behind what it stood behind.
+
+    nbgrader would do it too, but fails where the cell before is gone as well.
+    """
+    place = 0
+    for cell in release.cells:
+        names = [c.metadata.get("nbgrader", {}).get("grade_id") for c in notebook.cells]
+        if cell.id in names:
+            place = max(place, names.index(cell.id) + 1)
+        elif cell.metadata.nbgrader.grade:
+            notebook.cells.insert(place, copy.deepcopy(cell))
+            place += 1

@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import MissingEntry
 from nbgrader.apps.exportapp import CsvExportPlugin
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import ClearHiddenTests
+from traitlets import List
 
 from slowfast_edu.files import natural_order, write_whole
 from slowfast_edu.instructor.course import Assignment, Course
@@ -26,20 +27,22 @@ UNKNOWN = "has not been graded; run slowfast-edu grade"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """How all students did in one test.
+    """How all students did in one exercise.
 
     Attributes:
         exercise: its name.
-        hidden: whether the test is the hidden one.
-        passed: students who passed it.
-        graded: students whose tests ran.
+        graded: students who have a grade.
+        tried: of them, those who wrote something.
+        visible: students who passed the visible test.
+        hidden: students who passed the hidden test too, and so the exercise.
         causes: (recognised wrong answer, students), the commonest first.
     """
 
     exercise: str
-    hidden: bool
-    passed: int
     graded: int
+    tried: int
+    visible: int
+    hidden: int
     causes: list[tuple[str, int]]
 
 
@@ -70,8 +73,8 @@ def write_grades(course: Course, name: str, path: Path) -> list[dict[str, str]]:
         empty), ``notes`` and ``review``.
     """
     kept, roster = records(course, name), course.roster()
-    rows = {row["student_id"]: row for row in _exported(course, name)}
-    columns = list(next(iter(rows.values()), {"student_id": ""}))
+    columns, exported = _exported(course, name)
+    rows = {row["student_id"]: row for row in exported}
     done = []
     for student, record in kept.items():
         row = rows.get(student) or {**dict.fromkeys(columns, ""), "student_id": student}
@@ -90,22 +93,24 @@ def write_grades(course: Course, name: str, path: Path) -> list[dict[str, str]]:
     return done
 
 
-def _exported(course: Course, name: str) -> list[dict[str, str]]:
-    """The rows of nbgrader's own export."""
+def _exported(course: Course, name: str) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns and the rows of nbgrader's own export."""
     path = course.root / f".{name}.export.csv"
     try:
-        with Gradebook(course.config(name).CourseDirectory.db_url) as gradebook:
+        with course.open_gradebook() as gradebook:
             plugin = CsvExportPlugin(assignment=[name])
             plugin.to, plugin.log = str(path), logging.getLogger("slowfast_edu.nbgrader")
             plugin.export(gradebook)
-        return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        with path.open(encoding="locale", newline="") as file:  # as nbgrader writes it
+            rows = csv.DictReader(file)
+            return list(rows.fieldnames), list(rows)
     finally:
         path.unlink(missing_ok=True)
 
 
 def _to_mark(course: Course, name: str, student: str) -> float:
     """Points of a student's answers that wait to be marked by hand."""
-    with Gradebook(course.config(name).CourseDirectory.db_url) as gradebook:
+    with course.open_gradebook() as gradebook:
         try:
             submission = gradebook.find_submission(name, student)
         except MissingEntry:
@@ -115,19 +120,21 @@ def _to_mark(course: Course, name: str, student: str) -> float:
 
 
 def summarise(assignment: Assignment, kept: dict[str, Record]) -> list[Summary]:
-    """How many passed each test, and which wrong answers its check recognised."""
+    """How many passed each exercise, and which wrong answers its tests recognised."""
+    graded = [record for record in kept.values() if not record.reason]
     found = []
-    for cell, test in assignment.tests.items():
-        outcomes = [
-            r.tests[cell] for r in kept.values() if cell in r.tests and not r.reason
-        ]
-        causes = Counter(outcome["cause"] for outcome in outcomes if outcome["cause"])
+    for exercise in dict.fromkeys(test.exercise for test in assignment.tests.values()):
+        cells = [c for c, test in assignment.tests.items() if test.exercise == exercise]
+        outcomes = [[r.tests[c] for c in cells if c in r.tests] for r in graded]
+        passed = [[0 < o["passed"] == o["total"] for o in both] for both in outcomes]
+        causes = Counter(c for both in outcomes for c in {o["cause"] for o in both} if c)
         found.append(
             Summary(
-                exercise=test.exercise,
-                hidden=test.hidden,
-                passed=sum(0 < o["passed"] == o["total"] for o in outcomes),
-                graded=len(outcomes),
+                exercise=exercise,
+                graded=len(graded),
+                tried=sum(any(o["attempted"] for o in both) for both in outcomes),
+                visible=sum(both[:1] == [True] for both in passed),
+                hidden=sum(both == [True, True] for both in passed),
                 causes=causes.most_common(),
             )
         )
@@ -136,6 +143,8 @@ def summarise(assignment: Assignment, kept: dict[str, Record]) -> list[Summary]:
 
 class WithoutHiddenTests(ClearHiddenTests):
     """Takes the hidden tests out of what a student gets to see."""
+
+    display_data_priority = List(config=True)  # the exporter sets it of all its steps
 
 
 def write_feedback(course: Course, name: str, students: list[str]) -> list[Path]:

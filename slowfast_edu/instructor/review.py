@@ -5,25 +5,30 @@ from collections.abc import Iterator
 
 import nbformat
 
-LEAST_NODES = 40  # of a function's syntax tree: shorter ones are alike by chance
+LEAST_NODES = 30  # of a body's syntax tree: shorter ones are alike by chance
+LONG_NODES = 60  # and from here on other names do not make it another one
+NAMED = ((ast.Name, "id"), (ast.arg, "arg"))
+NAMED += ((ast.FunctionDef, "name"), (ast.ClassDef, "name"))
 ODD = {
-    "ast_transformers": "changes code before it runs",
+    ".ast_transformers": "changes code before it runs",
     "get_ipython": "talks to IPython",
-    "importlib": "imports by name",
+    "import importlib": "imports by name",
     "__import__": "imports by name",
-    "modules": "reaches into loaded modules",
+    "sys.modules": "reaches into loaded modules",
     "exec": "runs text as code",
-    "eval": "runs text as code",
-    "inspect": "looks into functions",
-    "gc": "looks into memory",
-    "signal": "changes signals",
-    "subprocess": "starts programs",
-    "fork": "starts processes",
-    "system": "starts programs",
-    "Popen": "starts programs",
-    "socket": "uses the network",
-    "urllib": "uses the network",
-    "requests": "uses the network",
+    "eval": "runs text as code",  # the name: a network's .eval() is none of these
+    "import inspect": "looks into functions",
+    "import gc": "looks into memory",
+    "import ctypes": "looks into memory",
+    "import signal": "changes signals",
+    "import subprocess": "starts programs",
+    ".system": "starts programs",
+    ".popen": "starts programs",
+    ".fork": "starts processes",
+    "import multiprocessing": "starts processes",
+    "import socket": "uses the network",
+    "import urllib": "uses the network",
+    "import requests": "uses the network",
 }
 
 
@@ -67,26 +72,33 @@ def _parsed(source: str) -> ast.AST:
 def _odd(tree: ast.AST) -> Iterator[str]:
     """What a cell uses that an answer does not need."""
     for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Attribute):
-            names = [node.attr]
-        elif isinstance(node, ast.Name):
-            names = [node.id]
-        for name in names:
+        for name in _names(node):
             if name.split(".")[0] == "slowfast_edu":
                 yield f"uses {name}"
-            elif (first := name.split(".")[0]) in ODD:
-                yield f"{ODD[first]} ({first})"
+            elif name in ODD:
+                yield f"{ODD[name]} ({name})"
+
+
+def _names(node: ast.AST) -> list[str]:
+    """The names in one part of a syntax tree, written as in ``ODD``."""
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.Attribute):
+        return [f"{getattr(node.value, 'id', '')}.{node.attr}", f".{node.attr}"]
+    if isinstance(node, ast.Import):
+        names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+        names += [f".{alias.name}" for alias in node.names]
+    else:
+        return []
+    return [*names, *(f"import {name.split('.')[0]}" for name in names)]
 
 
 def _copied(tree: ast.AST, solutions: dict[str, str]) -> Iterator[str]:
-    """The functions in a cell that are published solutions, names apart."""
+    """The functions in a cell that are published solutions."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and (shape := _shape(node)) in solutions:
+        for shape in _shapes(node) & solutions.keys():
             yield f"has the published solution of {solutions[shape]}"
 
 
@@ -94,23 +106,45 @@ def _solutions(source: nbformat.NotebookNode) -> dict[str, str]:
     """{shape: cell} of the solutions that are too long to be found twice by chance."""
     found = {}
     for cell in source.cells:
-        if cell.cell_type == "code" and cell.metadata.nbgrader.solution:
-            function = _parsed(cell.source).body[-1]
-            if len(list(ast.walk(function))) >= LEAST_NODES:
-                found[_shape(function)] = cell.id
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution"):
+            for node in _parsed(cell.source).body:
+                found |= dict.fromkeys(_shapes(node), cell.id)
     return found
 
 
-def _shape(function: ast.FunctionDef) -> str:
-    """A function's syntax tree without its names, its docstring and its comments."""
-    body = function.body
-    if ast.get_docstring(function) is not None:
-        body = body[1:]
-    copy = ast.parse("\n".join(map(ast.unparse, body)))
+def _shapes(node: ast.AST) -> set[str]:
+    """What a function does: all of its body, and what is not a class or an import in it.
+
+    Those may stand outside of it, as in the published notebooks.
+    """
+    if not isinstance(node, ast.FunctionDef):
+        return set()
+    body = node.body[ast.get_docstring(node) is not None :]
+    outside = ast.Import | ast.ImportFrom | ast.ClassDef
+    own = [part for part in body if not isinstance(part, outside)]
+    return {_shape(body), _shape(own)} - {""}
+
+
+def _shape(body: list[ast.stmt]) -> str:
+    """Statements without comments, and long ones without their names.
+
+    "" if they are too short to tell, or too deep.
+    """
+    try:
+        copy = ast.parse("\n".join(map(ast.unparse, body)))
+        size = len(list(ast.walk(copy)))
+        if size >= LONG_NODES:
+            _rename(copy)
+        return ast.dump(copy) if size >= LEAST_NODES else ""
+    except (RecursionError, ValueError, SyntaxError):
+        return ""
+
+
+def _rename(tree: ast.AST) -> None:
+    """Number the names in a syntax tree as they come."""
     names: dict[str, str] = {}
-    for node in ast.walk(copy):
-        if isinstance(node, ast.Name):
-            node.id = names.setdefault(node.id, f"n{len(names)}")
-        elif isinstance(node, ast.arg):
-            node.arg = names.setdefault(node.arg, f"n{len(names)}")
-    return ast.dump(copy)
+    for node in ast.walk(tree):
+        for kind, field in NAMED:
+            if isinstance(node, kind):
+                new = names.setdefault(getattr(node, field), f"n{len(names)}")
+                setattr(node, field, new)

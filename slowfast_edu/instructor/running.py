@@ -1,9 +1,12 @@
 """Run students' notebooks, each in a process of its own that is watched from here."""
 
 import multiprocessing
+import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from slowfast_edu.instructor.sandbox import CHANNEL_ENTRIES, FIRST_USER, channel
 from slowfast_edu.instructor.worker import Graded, Limits, Run, run_student
 
 TICK_SECONDS = 0.1
+MOST_PROCESSES = 24  # of a run, four of them its own: more would slow down its neighbour
 GIB = 2**30
 
 
@@ -117,12 +121,12 @@ def _start(context, run: Run, record: Record) -> _Watched:
 def _looked_at(watched: _Watched, limits: Limits) -> Record | None:
     """The record of a run that is over, or that has to be."""
     seconds = time.monotonic() - watched.began
+    over = not watched.process.is_alive()  # before its last word is looked for
     if watched.graded is None and watched.results.poll():
         try:
             watched.graded = watched.results.recv()
         except EOFError:  # it ended without a word
             watched.graded = Graded("its grader ended without a word", {})
-    over = not watched.process.is_alive()
     reason = "" if over else _too_much(watched, limits, seconds)
     if not over and not reason:
         return None
@@ -138,6 +142,9 @@ def _too_much(watched: _Watched, limits: Limits, seconds: float) -> str:
     """What of its limits a run has overstepped; "" if none."""
     if seconds > limits.student_seconds:
         return f"ran for more than {limits.student_seconds} s, the limit for all cells"
+    processes = len(_tree(watched.process.pid))
+    if processes > MOST_PROCESSES:
+        return f"had {processes} processes, at most {MOST_PROCESSES} are given"
     taken, most = memory_taken(watched.process.pid), limits.memory_bytes
     if taken > most:
         return f"took {taken / GIB:.1f} GiB of memory, at most {most / GIB:.1f} are given"
@@ -148,9 +155,14 @@ def _too_much(watched: _Watched, limits: Limits, seconds: float) -> str:
 
 
 def memory_taken(pid: int) -> int:
-    """Bytes of memory that a process and all below it take together; shared ones once."""
-    taken = 0
-    for process in _tree(pid):
+    """Bytes of memory that a process and all below it take together; shared ones once.
+
+    Files that they hold open and that have no name any more count too: they lie in memory,
+    or fill a disk where nobody sees them.
+    """
+    tree = _tree(pid)
+    taken = _nameless(tree)
+    for process in tree:
         try:
             taken += process.memory_full_info().pss
         except psutil.NoSuchProcess:
@@ -158,6 +170,19 @@ def memory_taken(pid: int) -> int:
         except (psutil.AccessDenied, AttributeError):  # hidden; no PSS on this system
             taken += process.memory_info().rss
     return taken
+
+
+def _nameless(tree: list[psutil.Process]) -> int:
+    """Bytes of open files without a name; none where the system does not tell."""
+    held = {}
+    for process in tree:
+        with suppress(OSError), os.scandir(f"/proc/{process.pid}/fd") as files:
+            for file in files:
+                with suppress(OSError):  # it has been closed
+                    found = file.stat()
+                    if stat.S_ISREG(found.st_mode) and not found.st_nlink:
+                        held[found.st_dev, found.st_ino] = 512 * found.st_blocks
+    return sum(held.values())
 
 
 def _tree(pid: int) -> list[psutil.Process]:

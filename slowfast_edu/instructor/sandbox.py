@@ -17,15 +17,19 @@ from jupyter_client.kernelspec import KernelSpec
 
 import slowfast_edu
 from slowfast_edu.exercises.asserting import GRADING
+from slowfast_edu.instructor import refusing
 
 HOME = "/home/student"
 FIRST_USER = 64_000  # and above: users nobody has, one for each run at the same time
 PROCESSES = 64  # and threads, of one user
 SCRATCH_BYTES = 64 * 2**20  # each folder a student may write to lies in memory
-FILE_BYTES = 64 * 2**20  # the largest file
+FILE_BYTES = 16 * 2**20  # the largest file
+OPEN_FILES = 512  # of one process
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
+FIRST = "__import__('slowfast_edu.exercises')"  # so that no cell's time goes into it
 KERNEL = (sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
+KERNEL += (f"--IPKernelApp.exec_lines={FIRST}",)
 CHANNEL_ENTRIES = 6  # in a channel: the connection file and five sockets
 PROBE_SECONDS = 60
 IMPORTS = "import ipykernel, torch, slowfast_edu.exercises"
@@ -77,6 +81,7 @@ def sandboxed(command: list[str], channel: Path, memory_bytes: int, user: int) -
         "--",
         *_limits(memory_bytes),
         *(_as_user(user) if root else []),
+        *(sys.executable, "-IS", refusing.__file__),
         *command,
     ]
 
@@ -102,7 +107,8 @@ def _environment() -> dict[str, str]:
 
 
 def _limits(memory_bytes: int) -> list[str]:
-    limits = {"nproc": PROCESSES, "fsize": FILE_BYTES, "core": 0, "data": memory_bytes}
+    limits = {"nproc": PROCESSES, "fsize": FILE_BYTES, "nofile": OPEN_FILES}
+    limits |= {"core": 0, "data": memory_bytes}
     return ["prlimit", *(f"--{name}={value}" for name, value in limits.items()), "--"]
 
 

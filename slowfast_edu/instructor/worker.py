@@ -15,7 +15,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute
 from traitlets.config import Config
 
-from slowfast_edu.instructor.course import Assignment, Course
+from slowfast_edu.instructor.course import CELL_SECONDS, Assignment, Course
 from slowfast_edu.instructor.judging import (
     Harmless,
     Judge,
@@ -40,7 +40,7 @@ class Limits:
             process that asks for more than this gets a MemoryError.
     """
 
-    cell_seconds: int = 60
+    cell_seconds: int = CELL_SECONDS
     student_seconds: int = 600
     memory_bytes: int = 3 * 2**30
 

@@ -116,23 +116,26 @@ def _points(words: list[str]) -> dict[str, float]:
 
 def _assign(arguments: argparse.Namespace) -> None:
     _need_nbgrader()
+    from slowfast_edu.exercises import EXERCISES
     from slowfast_edu.instructor.assignment import assign
     from slowfast_edu.instructor.course import Course
     from slowfast_edu.instructor.published import NOTEBOOKS
 
     seed = secrets.randbits(32) if arguments.seed is None else arguments.seed
     course, name = Course(arguments.course), arguments.name
+    points = _points(arguments.points)
     made = assign(
         course,
         name,
         arguments.exercises,
         seed,
-        _points(arguments.points),
+        points,
         arguments.notebooks or NOTEBOOKS,
     )
-    points = sum(test.points for test in made.tests.values())
-    print(f"{name}: {len(made.exercises)} exercises; {points:g} points by tests, and")
-    print(f"  {len(made.written)} answers in prose to be marked by hand")
+    by_tests = sum(test.points for test in made.tests.values())
+    by_hand = sum(points.get(e, EXERCISES[e].points) for e in made.written.values())
+    print(f"{name}: {len(made.exercises)} exercises")
+    print(f"  points         {by_tests:g} by tests, {by_hand:g} by hand")
     print(f"  to hand out    {course.release(name)}")
     print(f"  with solutions {course.source(name)}")
     print(f"  to mark by     {course.rubric(name)}")

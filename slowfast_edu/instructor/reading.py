@@ -86,7 +86,7 @@ def read_submission(path: Path, release: nbformat.NotebookNode) -> Read:
     notes += _mended(notebook, release)
     try:
         nbformat.validate(notebook)
-    except nbformat.ValidationError as error:
+    except Exception as error:  # of nbformat, on what may be anything
         raise CannotGrade(f"not a valid notebook: {_short(error)}") from error
     return Read(notebook, notes)
 

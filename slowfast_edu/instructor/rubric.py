@@ -12,8 +12,9 @@ For who marks; it tells solutions, so keep it from students. {points:g} points i
 A function earns half of its points by the visible test and half by the hidden one: each
 test all or nothing, decided by the answers alone. An answer in prose is marked by hand, in
 nbgrader's formgrader: a third for the right claim, a third for the evidence that it names
-(a figure, a cell, a table of the paper), a third for what it does *not* claim. Below each
-stands what a good answer says; another one that is right and argued for earns as much.
+(a figure, a cell, a table of the paper), a third for what it does *not* claim, unless the
+question itself says what counts. Below each stands what a good answer says; another one
+that is right and argued for earns as much.
 """
 
 

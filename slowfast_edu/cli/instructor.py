@@ -145,20 +145,21 @@ def _assign(arguments: argparse.Namespace) -> None:
 def _preflight(arguments: argparse.Namespace) -> None:
     _need_nbgrader()
     from slowfast_edu.instructor.course import Course
-    from slowfast_edu.instructor.grading import examine, folders
+    from slowfast_edu.instructor.grading import examine, folders, read_papers
+    from slowfast_edu.instructor.reading import readable
     from slowfast_edu.instructor.report import NOTHING
 
     course, name = Course(arguments.course), arguments.name
-    course.read_key(name)
+    papers = read_papers(course, name)
     found, roster = folders(arguments.submissions), course.roster()
     ready = 0
     for student, folder in found.items():
-        record, _ = examine(course, name, student, folder)
+        record, _ = examine(papers, student, folder)
         ready += not record.reason
         notes = [record.reason] * bool(record.reason) + record.notes
         notes += ["not in the roster"] * bool(roster and student not in roster)
         notes += [f"review: {what}" for what in record.review]
-        _print_student(student, not record.reason, notes)
+        _print_student(readable(student), not record.reason, notes)
     absent = [student for student in roster if student not in found]
     for student in absent:
         _print_student(student, False, [NOTHING])
@@ -212,7 +213,7 @@ def _grade(arguments: argparse.Namespace) -> None:
     print(f"{total - len(reasons)} graded, {len(reasons)} without a grade")
 
 
-def _report(arguments: argparse.Namespace) -> None:
+def _report(arguments: argparse.Namespace) -> int:
     _need_nbgrader()
     from tqdm import tqdm
 
@@ -235,7 +236,15 @@ def _report(arguments: argparse.Namespace) -> None:
         for cause, students in line.causes:
             print(f"  {students} x {cause}")
     have = [row["student_id"] for row in rows if not row["reason"]]
+    failed = []
     for student in tqdm(have, unit="page", desc="feedback"):
-        write_feedback(course, name, [student])
+        try:
+            write_feedback(course, name, [student])
+        except ValueError as error:
+            failed.append(student)
+            tqdm.write(str(error), file=sys.stderr)
+    if waiting := [row["student_id"] for row in rows if row["to_mark"] not in ("", "0")]:
+        print(f"{len(waiting)} to be marked by hand: {', '.join(waiting)}")
     print(f"{path}: {len(have)} graded, {len(rows) - len(have)} without a grade")
-    print(f"{course.root / 'feedback'}: {len(have)} pages")
+    print(f"{course.root / 'feedback'}: {len(have) - len(failed)} pages")
+    return int(bool(failed))

@@ -19,6 +19,7 @@ from slowfast_edu.exercises import EXERCISES
 from slowfast_edu.files import write_whole
 from slowfast_edu.instructor.cells import cell_name, source_notebook
 from slowfast_edu.instructor.course import NAME, Assignment, Course, Test
+from slowfast_edu.instructor.harmless import FILTERS
 from slowfast_edu.instructor.published import (
     NOTEBOOKS,
     published,
@@ -31,6 +32,7 @@ SETTINGS = """\
 c = get_config()
 c.CourseDirectory.course_id = {course!r}
 c.OverwriteCells.add_missing_cells = True
+c.HTMLExporter.filters = {filters!r}  # no scripts of students' in your browser
 """
 
 
@@ -127,7 +129,7 @@ def _write(course: Course, assignment: Assignment, texts: dict, worth: dict) -> 
     course.root.mkdir(parents=True, exist_ok=True)
     settings = course.root / "nbgrader_config.py"
     if not settings.exists():
-        text = SETTINGS.format(course=course.root.resolve().name)
+        text = SETTINGS.format(course=course.root.resolve().name, filters=FILTERS)
         write_whole(settings, text.encode())
     try:
         for path in (course.source(name), course.rubric(name)):

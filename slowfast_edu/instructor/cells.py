@@ -16,10 +16,11 @@ IMPORT = "from slowfast_edu.exercises import assert_right"
 WELCOME = """\
 # {name}
 
-Write each function where it says `YOUR CODE HERE`, and each answer in prose where it says
-*YOUR ANSWER HERE*. Behind a function stand two cells that test it. The first shows what it
-asks, for half of the points. The second is empty here: when your work is graded it asks
-other inputs, for the other half. You may add cells; leave those that are there in place.
+Write each function where it says `YOUR CODE HERE`; for an answer in prose double-click
+*YOUR ANSWER HERE* and write in its place. Behind a function stand two cells that test it.
+The first shows what it asks, for half of the points. The second is empty here: when your
+work is graded it asks other inputs, for the other half. You may add cells; leave those that
+are there in place.
 
 Before you hand in: *Kernel, Restart Kernel and Run All Cells*, look at the results, save.
 The file keeps its name, `{name}.ipynb`. Graded is what your code does in a fresh kernel

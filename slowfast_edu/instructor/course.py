@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
 from slowfast_edu.files import write_whole
+from slowfast_edu.instructor.harmless import FILTERS
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # of assignments: nbgrader's, no "+"
 GRADEBOOK_SECONDS = 60  # to wait while another process writes to it
@@ -111,6 +112,7 @@ class Course:
         path = self.gradebook.resolve()
         config.CourseDirectory.db_url = f"sqlite:///{path}?timeout={GRADEBOOK_SECONDS}"
         config.OverwriteCells.add_missing_cells = True
+        config.HTMLExporter.filters = FILTERS
         return config
 
     @contextmanager
@@ -121,7 +123,8 @@ class Course:
             ValueError: it is damaged, or cannot be written.
         """
         try:
-            with Gradebook(self.config("").CourseDirectory.db_url) as gradebook:
+            settings = self.config("").CourseDirectory
+            with Gradebook(settings.db_url, settings.course_id) as gradebook:
                 yield gradebook
         except SQLAlchemyError as error:
             why = str(error).splitlines()[0]
@@ -188,6 +191,8 @@ class Course:
             )
         students: dict[str, dict[str, str]] = {}
         for row in rows:
+            if not any(str(value or "").strip() for value in row.values()):
+                continue  # an empty line
             line = f"{self.roster_file}, line {rows.reader.line_num}"
             student = (row["id"] or "").strip()
             check_student(student, line)

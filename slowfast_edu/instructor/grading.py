@@ -5,15 +5,21 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 import nbformat
+from nbgrader.api import MissingEntry
 
 from slowfast_edu.files import natural_order, write_whole
 from slowfast_edu.instructor.course import Course, check_student
-from slowfast_edu.instructor.reading import CannotGrade, find_notebook, read_submission
+from slowfast_edu.instructor.reading import (
+    CannotGrade,
+    find_notebook,
+    read_submission,
+    readable,
+)
 from slowfast_edu.instructor.review import review
 from slowfast_edu.instructor.running import Record, run_all
 from slowfast_edu.instructor.sandbox import is_visible, why_no_sandbox
@@ -46,28 +52,65 @@ def folders(submissions: Path) -> dict[str, Path]:
     return found
 
 
-def examine(course: Course, name: str, student: str, folder: Path):
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What submissions of an assignment are compared with.
+
+    Attributes:
+        release: the notebook that was handed out.
+        source: the instructor's.
+        key: the bytes of the assignment's key.
+    """
+
+    name: str
+    release: nbformat.NotebookNode
+    source: nbformat.NotebookNode
+    key: bytes
+
+
+def read_papers(course: Course, name: str) -> Papers:
+    """Read what ``assign`` wrote.
+
+    Raises:
+        ValueError, OSError: a file is missing or damaged.
+    """
+    course.read_key(name)
+    books = []
+    for path in (course.release(name), course.source(name)):
+        try:
+            books.append(nbformat.read(path, 4))
+            nbformat.validate(books[-1])
+        except OSError:
+            raise
+        except Exception as error:  # of nbformat, on what may be anything
+            raise ValueError(
+                f"{path} is no notebook any more; put back what `assign` wrote"
+            ) from error
+    return Papers(name, *books, course.key(name).read_bytes())
+
+
+def examine(papers: Papers, student: str, folder: Path):
     """Read one student's submission as grading would, and say what there is to say.
 
     Returns:
         The record so far, and the mended notebook: None if it cannot be graded.
     """
     notes: list[str] = []
-    digest = hashlib.sha256(course.key(name).read_bytes())
-    release = nbformat.read(course.release(name), 4)
+    digest = hashlib.sha256(papers.key)
     try:
         check_student(student, "the folder's name")
-        path, notes = find_notebook(folder, name)
+        path, notes = find_notebook(folder, papers.name)
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-        read = read_submission(path, release)
+        read = read_submission(path, papers.release)
     except (CannotGrade, OSError, ValueError) as error:
-        record = Record(student=student, reason=str(error), notes=notes)
+        record = Record(student=student, reason=readable(str(error)))
+        record = replace(record, notes=[readable(note) for note in notes])
         return replace(record, digest=digest.hexdigest()), None
     record = Record(
         student=student,
-        notes=notes + read.notes,
-        review=review(read.notebook, release, nbformat.read(course.source(name), 4)),
+        notes=[readable(note) for note in notes + read.notes],
+        review=review(read.notebook, papers.release, papers.source),
         digest=digest.hexdigest(),
     )
     return record, read.notebook
@@ -76,9 +119,13 @@ def examine(course: Course, name: str, student: str, folder: Path):
 def read_record(course: Course, name: str, student: str) -> Record | None:
     """What is kept of a student; None if nothing is, or it cannot be read."""
     try:
-        return Record(**json.loads(course.record(student, name).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        record = Record(**json.loads(course.record(student, name).read_bytes()))
+        for test in record.tests.values():
+            test["passed"] <= test["total"], test["attempted"], test["cause"] + ""
+        "".join([record.reason, *record.notes, *record.review])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+    return record
 
 
 def _keep(course: Course, name: str, record: Record) -> None:
@@ -87,12 +134,27 @@ def _keep(course: Course, name: str, record: Record) -> None:
     write_whole(path, json.dumps(asdict(record), indent=1).encode())
 
 
-def enter_students(course: Course) -> None:
-    """Enter the roster in the gradebook, without what nbgrader's export does not quote."""
+def enter_students(course: Course, name: str) -> set[str]:
+    """Enter the roster in the gradebook, without what nbgrader's export does not quote.
+
+    Returns:
+        The students of whom the gradebook has a submission.
+
+    Raises:
+        ValueError: the gradebook is damaged, or does not know the assignment.
+    """
     with course.open_gradebook() as gradebook:
         for student, names in course.roster().items():
             safe = {key: re.sub('[,"]', " ", value) for key, value in names.items()}
             gradebook.update_or_create_student(student, **safe)
+        try:
+            submissions = gradebook.find_assignment(name).submissions
+        except MissingEntry as error:
+            raise ValueError(
+                f"{course.gradebook} has no assignment {name}; put the file back, or in "
+                f"that folder run: nbgrader generate_assignment {name} --force"
+            ) from error
+        return {submission.student.id for submission in submissions}
 
 
 def grade(
@@ -123,19 +185,21 @@ def grade(
         ValueError, OSError: something is wrong with the course, the folder or the
             sandbox; no submission makes it raise.
     """
-    assignment = course.read_key(name)
+    assignment, papers = course.read_key(name), read_papers(course, name)
     students = folders(submissions)
     if unknown := set(again) - set(students):
         raise ValueError(f"--again: {submissions} has no {', '.join(sorted(unknown))}")
     sandboxed = not trust_submissions
-    enter_students(course)
+    entered = enter_students(course, name)
     done: list[Record] = []
     waiting: list[Record] = []
     unchanged: set[str] = set()
     for student, folder in students.items():
-        record, notebook = examine(course, name, student, folder)
+        record, notebook = examine(papers, student, folder)
         kept = read_record(course, name, student)
-        if kept and kept.digest == record.digest and student not in again:
+        there = student in entered and course.autograded(student, name).is_file()
+        lost = kept and (kept.grader_failed or not (kept.reason or there))
+        if kept and kept.digest == record.digest and not lost and student not in again:
             done.append(kept)
         elif notebook is None:
             _keep(course, name, record)

@@ -7,10 +7,10 @@ answers are compared here, and nbgrader is given a test cell with the outcome.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from nbconvert.preprocessors import Preprocessor
-from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbformat.notebooknode import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.converters import Autograde
@@ -115,6 +115,8 @@ def _error_told(cell: NotebookNode) -> str:
     for output in cell.outputs:
         if output.output_type == "error" and output.ename != WrongAnswer.__name__:
             text = ANSI.sub("", f"{output.ename}: {output.evalue}").strip(": \n")
+            if output.ename == "NameError":
+                text += " (the cell that should define it has an error, or did not run)"
             return f"the test could not run: {text[:200]}"
     return TAMPERED
 
@@ -126,41 +128,25 @@ def _output(right: bool, told: str) -> NotebookNode:
     return new_output("error", ename="Failed", evalue=told, traceback=[told])
 
 
-class Harmless(SanitizeHTML):
-    """Takes scripts out of what students wrote and put out.
-
-    Formgrader and feedback show it as HTML, and formgrader in a browser that is logged in.
-    Of Markdown only what begins a tag is changed, so that code in it stays readable.
-    """
-
-    def __init__(self, **settings):
-        super().__init__(enabled=True, **settings)
-        self.safe_output_keys = {"metadata", "text/plain", "image/png", "image/jpeg"}
-
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: dict, cell_index: int
-    ) -> tuple:
-        """Clean one cell, unless it is as it was handed out."""
-        if cell.metadata.get("nbgrader", {}).get("locked") and cell.cell_type != "code":
-            return cell, resources
-        if cell.cell_type == "markdown":
-            cell.source = re.sub("<(?=[A-Za-z/!?])", "&lt;", cell.source)
-            return cell, resources
-        for output in cell.get("outputs", []):
-            if "metadata" in output:  # widths of pictures come out of it, unquoted
-                output.metadata = {}
-        return super().preprocess_cell(cell, resources, cell_index)
-
-
 class StudentAutograde(Autograde):
     """nbgrader's grading that remembers why it failed."""
 
     failure: Exception | None = None
 
+    def init_assignment(self, assignment_id: str, student_id: str) -> None:
+        """Prepare a student's folder and place in the gradebook."""
+        with self._remembering():
+            super().init_assignment(assignment_id, student_id)
+
     def convert_single_notebook(self, notebook_filename: str) -> None:
         """Grade one notebook."""
-        try:
+        with self._remembering():
             super().convert_single_notebook(notebook_filename)
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:
             self.failure = error
             raise

@@ -3,15 +3,19 @@
 import copy
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
 from nbformat.validator import normalize
 
+from slowfast_edu.instructor.harmless import pictures
+
 MOST_BYTES = 100 * 2**20
 MOST_PARTS = 2_000_000  # lists and dictionaries: each takes many times its two characters
+BELOW = "(Nothing was written here; the answer may be what stands below.)"
 LONGEST = 120  # characters of a reason
-NOT_LOOKED_INTO = ".ipynb_checkpoints"
+MAC_ZIP = "__MACOSX"  # the folder of file attributes in a Mac's archives
 
 
 class CannotGrade(Exception):
@@ -29,6 +33,11 @@ class Read:
 
     notebook: nbformat.NotebookNode
     notes: list[str]
+
+
+def readable(text: str) -> str:
+    """A text of a student's for a terminal or a table: what cannot be shown is a "?"."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def find_notebook(folder: Path, name: str) -> tuple[Path, list[str]]:
@@ -60,10 +69,11 @@ def find_notebook(folder: Path, name: str) -> tuple[Path, list[str]]:
 
 
 def _is_own(path: Path, folder: Path) -> bool:
-    """A file, and neither it nor a folder above it a link or Jupyter's spare copies."""
+    """A file, and neither it nor a folder above it a link or hidden, like spare copies."""
     inner = [path, *path.parents][: len(path.relative_to(folder).parts)]
     links = any(part.is_symlink() for part in inner)
-    return path.is_file() and not links and NOT_LOOKED_INTO not in path.parts
+    spare = any(part.name.startswith(".") or part.name == MAC_ZIP for part in inner)
+    return path.is_file() and not links and not spare
 
 
 def read_submission(path: Path, release: nbformat.NotebookNode) -> Read:
@@ -120,6 +130,7 @@ def _parsed(path: Path) -> tuple[nbformat.NotebookNode, list[str]]:
             "nbformat": content["nbformat"],
             "nbformat_minor": max(5, content["nbformat_minor"]),
         }
+        json.dumps(content, ensure_ascii=False).encode()  # not so of half a character
         notebook = nbformat.reads(json.dumps(content), 4)
     except Exception as error:  # of nbformat, on what may be anything
         raise CannotGrade(f"not a valid notebook: {_short(error)}") from error
@@ -131,8 +142,9 @@ def _bare(cell: dict) -> dict:
     """A cell without all that is made anew, or has no part in grading."""
     kept = {key: cell[key] for key in ("id", "cell_type", "source") if key in cell}
     own = {k: v for k, v in cell["metadata"].items() if k == "nbgrader"}
-    empty = {"outputs": [], "execution_count": None}
-    return kept | {"metadata": own} | (empty if cell["cell_type"] == "code" else {})
+    if cell["cell_type"] == "code":
+        return kept | {"metadata": own, "outputs": [], "execution_count": None}
+    return kept | {"metadata": own, "attachments": pictures(cell.get("attachments"))}
 
 
 def _short(error: Exception) -> str:
@@ -164,14 +176,29 @@ def _mended(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> 
             "none of the assignment's cells is in it: is it another notebook?"
         )
     missing = [name for name in graded if name not in seen]
+    notes += [f"cell {name} was deleted" for name in missing]
+    notes += _answered_below(notebook, release)
     _put_back(notebook, release)
-    return notes + [f"cell {name} was deleted" for name in missing]
+    return notes
 
 
 def _settings(metadata: object) -> list:
     """What of a cell's metadata says how it is graded."""
     known = metadata if isinstance(metadata, dict) else {}
     return [known.get(key) for key in ("grade_id", "grade", "solution", "points")]
+
+
+def _answered_below(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode):
+    """Prose that stands below the cell for it would earn nothing, and be seen by nobody."""
+    empty = {c.id: c.source for c in release.cells if c.metadata.nbgrader.grade}
+    notes = []
+    for cell, below in pairwise(notebook.cells):
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        own = below.cell_type == "markdown" and not below.metadata and below.source.strip()
+        if cell.cell_type == "markdown" and own and cell.source == empty.get(name):
+            cell.source = BELOW
+            notes.append(f"cell {name} was left as it was, with prose below it")
+    return notes
 
 
 def _put_back(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> None:

@@ -1,9 +1,9 @@
 """Run a command for which Linux refuses some system calls. The sandbox runs this file.
 
 They are those with which a student's code could have memory that belongs to no process,
-so that who adds up its processes does not see it: files in memory, shared segments, and
-namespaces of its own, in which it may mount. On other machines than these nothing is
-refused.
+so that who adds up its processes does not see it: files in memory, shared segments,
+message queues, and namespaces of its own, in which it may mount. On other machines than
+these nothing is refused.
 """
 
 import ctypes
@@ -14,9 +14,9 @@ import sys
 
 # Machine: (its name in a filter, the calls that are refused, clone, clone3).
 CALLS = {
-    # memfd_create, memfd_secret, shmget, unshare, setns, io_uring_setup
-    "x86_64": (0xC000003E, (319, 447, 29, 272, 308, 425), 56, 435),
-    "aarch64": (0xC00000B7, (279, 447, 194, 97, 268, 425), 220, 435),
+    # memfd_create, memfd_secret, shmget, msgget, unshare, setns, io_uring_setup
+    "x86_64": (0xC000003E, (319, 447, 29, 68, 272, 308, 425), 56, 435),
+    "aarch64": (0xC00000B7, (279, 447, 194, 186, 97, 268, 425), 220, 435),
 }
 LOAD, EQUAL, ABOVE, ANY_BIT, END = 0x20, 0x15, 0x35, 0x45, 0x06  # of a filter
 ALLOW, ERROR, KILL = 0x7FFF0000, 0x00050000, 0x80000000

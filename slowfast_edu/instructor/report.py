@@ -4,12 +4,13 @@ import csv
 import io
 import logging
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nbgrader.api import MissingEntry
 from nbgrader.apps.exportapp import CsvExportPlugin
 from nbgrader.converters import GenerateFeedback
+from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import ClearHiddenTests
 from traitlets import List
@@ -17,12 +18,14 @@ from traitlets import List
 from slowfast_edu.files import natural_order, write_whole
 from slowfast_edu.instructor.course import Assignment, Course
 from slowfast_edu.instructor.grading import read_record
+from slowfast_edu.instructor.reading import readable
 from slowfast_edu.instructor.running import Record
 
 SCORES = ("raw_score", "late_submission_penalty", "score")  # empty without a grade
 MORE = ("to_mark", "reason", "notes", "review")  # columns that nbgrader has not
 NOTHING = "nothing was handed in"
 UNKNOWN = "has not been graded; run slowfast-edu grade"
+LOST = "its grade is not in the gradebook any more; run slowfast-edu grade"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,8 +80,11 @@ def write_grades(course: Course, name: str, path: Path) -> list[dict[str, str]]:
     rows = {row["student_id"]: row for row in exported}
     done = []
     for student, record in kept.items():
-        row = rows.get(student) or {**dict.fromkeys(columns, ""), "student_id": student}
-        row |= {"assignment": name, **roster.get(student, {})}  # names unshortened
+        row = rows.get(student) or dict.fromkeys(columns, "")
+        row |= {"student_id": readable(student), "assignment": name}
+        row |= roster.get(student, {})  # names unshortened
+        if not record.reason and student not in rows:
+            record = replace(record, reason=LOST)
         if record.reason:
             row |= dict.fromkeys(SCORES, "")
         row["to_mark"] = "" if record.reason else f"{_to_mark(course, name, student):g}"
@@ -152,6 +158,9 @@ def write_feedback(course: Course, name: str, students: list[str]) -> list[Path]
 
     Returns:
         The pages.
+
+    Raises:
+        ValueError: one cannot be written; of whom, and why.
     """
     pages = []
     for student in students:
@@ -163,6 +172,13 @@ def write_feedback(course: Course, name: str, students: list[str]) -> list[Path]
             force=True,
         )
         converter.preprocessors = [WithoutHiddenTests, *converter.preprocessors]
-        converter.start()
+        try:
+            converter.start()
+        except NbGraderException as error:
+            raise ValueError(
+                f"no feedback page of {student}: "
+                f"{course.autograded(student, name)} is missing or damaged; grade it "
+                f"with --again {student}"
+            ) from error
         pages.append(course.feedback(student, name))
     return pages

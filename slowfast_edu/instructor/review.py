@@ -15,6 +15,11 @@ ODD = {
     "import importlib": "imports by name",
     "__import__": "imports by name",
     "sys.modules": "reaches into loaded modules",
+    "._getframe": "looks into who called it",
+    ".f_locals": "looks into who called it",
+    ".f_globals": "looks into who called it",
+    ".__globals__": "looks into functions",
+    ".__closure__": "looks into functions",
     "exec": "runs text as code",
     "eval": "runs text as code",  # the name: a network's .eval() is none of these
     "import inspect": "looks into functions",

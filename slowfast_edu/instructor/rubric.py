@@ -31,6 +31,9 @@ def rubric(
             causes = [mistake.cause for mistake in EXERCISES[name].mistakes]
             parts.append("\n".join(f"- {cause}" for cause in causes) + "\n")
         else:
+            if worth[name] != EXERCISES[name].points:
+                was, now = EXERCISES[name].points, worth[name]
+                parts.append(f"Points named below are out of {was}; here it is {now:g}.\n")
             parts.append(_unfolded(texts[name].solution) + "\n")
     return "\n".join(parts)
 

@@ -7,17 +7,25 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import psutil
 
 from slowfast_edu.instructor.course import Assignment, Course
-from slowfast_edu.instructor.sandbox import CHANNEL_ENTRIES, FIRST_USER, channel_of
+from slowfast_edu.instructor.sandbox import (
+    CHANNEL_ENTRIES,
+    FIRST_USER,
+    SCRATCH,
+    SCRATCH_BYTES,
+    channel_of,
+)
 from slowfast_edu.instructor.worker import Graded, Limits, Run, run_student
 
 TICK_SECONDS = 0.1
-MOST_PROCESSES = 24  # of a run, four of them its own: more would slow down its neighbour
+MOST_PROCESSES = 16  # of a run, four of them its own: more would slow down its neighbour
+MOST_FILES = 10_000  # in each folder of a sandbox
+MOST_CHANNEL_BYTES = 2**16
 GIB = 2**30
 
 
@@ -31,6 +39,7 @@ class Record:
         notes: what was found in the file, and mended.
         review: what a person should look at.
         tests: {test cell: its outcome}; of those that ran.
+        grader_failed: it is not the student's doing, and to be tried again.
         seconds: that the run took.
         digest: of the submission and the assignment; another one is graded anew.
     """
@@ -40,6 +49,7 @@ class Record:
     notes: list[str] = field(default_factory=list)
     review: list[str] = field(default_factory=list)
     tests: dict[str, dict] = field(default_factory=dict)
+    grader_failed: bool = False
     seconds: float = 0
     digest: str = ""
 
@@ -126,32 +136,55 @@ def _looked_at(watched: _Watched, limits: Limits) -> Record | None:
         try:
             watched.graded = watched.results.recv()
         except EOFError:  # it ended without a word
-            watched.graded = Graded("its grader ended without a word", {})
+            watched.graded = Graded("its grader ended without a word", {}, True)
     reason = "" if over else _too_much(watched, limits, seconds)
     if not over and not reason:
         return None
     _end(watched)
-    if over and watched.process.exitcode:
-        reason = f"its grader ended with exit status {watched.process.exitcode}"
     graded = Graded(reason, {}) if reason else watched.graded
-    changes = {"reason": graded.reason, "tests": graded.tests}
-    return replace(watched.record, **changes, seconds=round(seconds, 1))
+    if over and watched.process.exitcode:
+        status = watched.process.exitcode
+        graded = Graded(f"its grader ended with exit status {status}", {}, True)
+    seconds = round(seconds, 1)
+    return replace(watched.record, **asdict(graded), seconds=seconds)
 
 
 def _too_much(watched: _Watched, limits: Limits, seconds: float) -> str:
     """What of its limits a run has overstepped; "" if none."""
     if seconds > limits.student_seconds:
         return f"ran for more than {limits.student_seconds} s, the limit for all cells"
-    processes = len(_tree(watched.process.pid))
-    if processes > MOST_PROCESSES:
-        return f"had {processes} processes, at most {MOST_PROCESSES} are given"
+    tree = _tree(watched.process.pid)
+    if len(tree) > MOST_PROCESSES:
+        return f"had {len(tree)} processes, at most {MOST_PROCESSES} are given"
+    if any(map(_has_too_many_files, tree)):
+        return f"made more than {MOST_FILES} files"
     taken, most = memory_taken(watched.process.pid), limits.memory_bytes
     if taken > most:
         return f"took {taken / GIB:.1f} GiB of memory, at most {most / GIB:.1f} are given"
     channel = channel_of(Path(watched.folder.name))
-    if channel.is_dir() and len(list(channel.iterdir())) > CHANNEL_ENTRIES:
-        return "wrote files among the sockets that lead to its grader"
+    if channel.is_dir() and not _is_as_opened(channel):
+        return "wrote among the sockets that lead to its grader"
     return ""
+
+
+def _is_as_opened(channel: Path) -> bool:
+    """Whether there is nothing in a channel but what a kernel puts there."""
+    with os.scandir(channel) as entries:
+        found = {entry.name: entry.stat(follow_symlinks=False) for entry in entries}
+    files = [name for name, entry in found.items() if not stat.S_ISSOCK(entry.st_mode)]
+    size = sum(entry.st_size for entry in found.values())
+    return len(found) <= CHANNEL_ENTRIES and len(files) <= 1 and size < MOST_CHANNEL_BYTES
+
+
+def _has_too_many_files(process: psutil.Process) -> bool:
+    """Whether a folder of its sandbox has; names take memory that is no process's."""
+    for folder in SCRATCH:
+        with suppress(OSError):  # it has ended, or has no sandbox
+            inner = os.statvfs(f"/proc/{process.pid}/root{folder}")
+            own = inner.f_blocks * inner.f_frsize == SCRATCH_BYTES
+            if own and inner.f_files - inner.f_ffree > MOST_FILES:
+                return True
+    return False
 
 
 def memory_taken(pid: int) -> int:

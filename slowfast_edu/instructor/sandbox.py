@@ -22,9 +22,10 @@ from slowfast_edu.instructor import refusing
 HOME = "/home/student"
 FIRST_USER = 64_000  # and above: users nobody has, one for each run at the same time
 PROCESSES = 64  # and threads, of one user
+SCRATCH = ("/tmp", "/dev/shm", HOME)
 SCRATCH_BYTES = 64 * 2**20  # each folder a student may write to lies in memory
 FILE_BYTES = 16 * 2**20  # the largest file
-OPEN_FILES = 512  # of one process
+OPEN_FILES = 256  # of one process
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 FIRST = "__import__('slowfast_edu.exercises')"  # so that no cell's time goes into it
@@ -65,9 +66,9 @@ def sandboxed(command: list[str], channel: Path, memory_bytes: int, user: int) -
         else:
             bwrap += ["--ro-bind-try", path, path]
     for path in SETTINGS:
-        bwrap += ["--ro-bind-try", path, path]
+        bwrap += [*_above(Path(path)), "--ro-bind-try", path, path]
     bwrap += ["--proc", "/proc", "--dev", "/dev"]
-    for path in ("/tmp", "/dev/shm", HOME):
+    for path in SCRATCH:
         bwrap += _above(Path(path))
         bwrap += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", path]
     for path in _visible():
@@ -99,6 +100,7 @@ def _environment() -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
         "HOME": HOME,
+        "USER": Path(HOME).name,
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -16,12 +16,8 @@ from nbgrader.preprocessors import Execute
 from traitlets.config import Config
 
 from slowfast_edu.instructor.course import CELL_SECONDS, Assignment, Course
-from slowfast_edu.instructor.judging import (
-    Harmless,
-    Judge,
-    LimitedExecute,
-    StudentAutograde,
-)
+from slowfast_edu.instructor.harmless import Harmless
+from slowfast_edu.instructor.judging import Judge, LimitedExecute, StudentAutograde
 from slowfast_edu.instructor.sandbox import (
     PlainKernelManager,
     SandboxedKernelManager,
@@ -52,10 +48,12 @@ class Graded:
     Attributes:
         reason: why there is no grade; "" if there is one.
         tests: {test cell: its outcome}.
+        grader_failed: it is not the student's doing, and to be tried again.
     """
 
     reason: str
     tests: dict[str, dict]
+    grader_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,9 @@ def grade_notebook(run: Run, new_kernel: Callable[[], PlainKernelManager]) -> Gr
     try:
         converter.start()
     except Exception as error:
-        return Graded(_reason(converter.failure or error, execute), judge.verdicts)
+        error = converter.failure or error
+        ours = not isinstance(error, DeadKernelError | CellTimeoutError)
+        return Graded(_reason(error, execute), judge.verdicts, ours)
     return Graded("", judge.verdicts)
 
 

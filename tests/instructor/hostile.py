@@ -367,6 +367,34 @@ def litters_the_channel(desk):
     desk.hand_in(first=f"{CHANNEL}{write}\ntime.sleep(3)")
 
 
+@kind(reason="among the sockets")
+def folder_in_the_channel(desk):
+    """In a socket's place, so that there are as many things as before."""
+    desk.hand_in(
+        first=CHANNEL
+        + """
+[name] = [name for name in os.listdir(channel) if name.endswith('-5')]
+os.unlink(f'{channel}/{name}')
+os.mkdir(f'{channel}/{name}')
+for number in range(100):
+    with open(f'{channel}/{name}/{number}', 'wb') as file: file.write(bytes(2**20))
+    time.sleep(0.03)
+"""
+    )
+
+
+@kind(reason="files")
+def counts_on_names(desk):
+    """Empty files: their names take memory."""
+    desk.hand_in(
+        first="""
+import time
+for number in range(30_000): open(f'/tmp/{number}', 'w').close()
+time.sleep(3)
+"""
+    )
+
+
 @kind(reason="GiB of memory")
 def fills_the_disk(desk):
     """By files in that folder which have no name any more: nobody sees them there."""

@@ -361,6 +361,26 @@ def empty_file(desk):
     desk.put(b"")
 
 
+@kind(reason="not a valid notebook")
+def half_a_character(desk):
+    """JSON can spell half of a pair, which no text can hold."""
+    text = json.dumps(desk.book(first="# half: here")).replace("half: here", "\\ud800")
+    desk.put(text.encode())
+
+
+@kind(notes=("was called my\\x1b work.ipynb".replace("\\x1b", "?"),))
+def unprintable_name(desk):
+    desk.save(desk.book(), "my\x1b work.ipynb")
+
+
+@kind(notes=("was called mine.ipynb",))
+def from_a_mac(desk):
+    """Its archives hold a second file for each, which is no notebook."""
+    desk.save(desk.book(), "mine.ipynb")
+    (desk.folder / "__MACOSX").mkdir()
+    (desk.folder / "__MACOSX" / "._mine.ipynb").write_bytes(b"attributes")
+
+
 @kind(reason="not UTF-8")
 def not_utf8(desk):
     desk.put(json.dumps(desk.book(first="# é"), ensure_ascii=False).encode("latin-1"))
@@ -512,6 +532,23 @@ def deleted_exercise(desk):
 @kind(notes=("cell 02_why_tau was deleted",))
 def deleted_prose(desk):
     desk.save(without(desk.book(), "02_why_tau"))
+
+
+@kind(notes=("left as it was, with prose below it",))
+def prose_below(desk):
+    book = desk.book()
+    cell_of(book, "02_why_tau").source = "YOUR ANSWER HERE"
+    book.cells.append(nbformat.v4.new_markdown_cell(PROSE, id="own_prose"))
+    desk.save(book)
+
+
+@kind()
+def pasted_picture(desk):
+    book = desk.book()
+    cell = cell_of(book, "02_why_tau")
+    cell.source = f"{PROSE} ![](attachment:sketch.png) ![](attachment:gone.png)"
+    cell.attachments = {"sketch.png": {"image/png": "aGVsbG8="}}
+    desk.save(book)
 
 
 @kind(notes=("cell 02_nyquist was deleted",))

@@ -9,6 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 from nbgrader.api import Gradebook
+from traitlets.utils.importstring import import_item
 
 from slowfast_edu.exercises import EXERCISES, Exercise
 from slowfast_edu.exercises.comparing import difference
@@ -16,6 +17,7 @@ from slowfast_edu.instructor import assignment as assigning
 from slowfast_edu.instructor.assignment import assign
 from slowfast_edu.instructor.cells import BEGIN, COMMON, END, HIDE, SHOW, cell_name
 from slowfast_edu.instructor.course import Course
+from slowfast_edu.instructor.harmless import markdown2html
 from slowfast_edu.instructor.published import published
 
 LONG = 20  # characters of a line that is looked for inside others too
@@ -201,9 +203,11 @@ def test_the_settings_of_any_folder_are_python(new_course, tmp_path):
     class Section:
         pass
 
-    config = type("Config", (), {"CourseDirectory": Section(), "OverwriteCells": Section()})
+    parts = ("CourseDirectory", "OverwriteCells", "HTMLExporter")
+    config = type("Config", (), {part: Section() for part in parts})
     exec(settings.read_text(encoding="utf-8"), {"get_config": config})
     assert config.CourseDirectory.course_id == 'of "all" \\n'
+    assert import_item(config.HTMLExporter.filters["markdown2html"]) is markdown2html
     settings.write_text("mine", encoding="utf-8")
     assign(course, "hw2", ["02.why_tau"], 1)
     assert settings.read_text(encoding="utf-8") == "mine"

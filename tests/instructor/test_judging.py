@@ -136,7 +136,8 @@ def test_what_kept_a_test_from_running_is_told():
         "error", ename="NameError", evalue="\x1b[31mno nyquist", traceback=[]
     )
     points, told, _ = judged("seen", broken)
-    assert (points, told) == (0, "the test could not run: NameError: no nyquist")
+    assert points == 0
+    assert told.startswith("the test could not run: NameError: no nyquist (the cell that")
     stopped = new_output("error", ename="KeyboardInterrupt", evalue="", traceback=[])
     assert judged("seen", stopped)[1] == "the test could not run: KeyboardInterrupt"
 

@@ -361,7 +361,7 @@ def test_there_may_be_no_roster(tmp_path):
 def test_names_enter_the_gradebook_so_that_nbgrader_s_export_stays_whole(course):
     rows = 'id,first_name,last_name\ns1,"A,n","""Lee"\ns2,Bo,"x\ny"\n'
     course.roster_file.write_text(rows, encoding="utf-8")
-    enter_students(course)
+    enter_students(course, "hw1")
     with course.open_gradebook() as gradebook:
         found = {s.id: (s.first_name, s.last_name) for s in gradebook.students}
     assert found == {"s1": ("A n", " Lee"), "s2": ("Bo", "x y")}

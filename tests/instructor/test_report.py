@@ -13,7 +13,7 @@ from slowfast_edu.exercises import EXERCISES
 from slowfast_edu.exercises.asking import ask, pack
 from slowfast_edu.exercises.asserting import ANSWERS
 from slowfast_edu.instructor import worker
-from slowfast_edu.instructor.grading import enter_students, examine
+from slowfast_edu.instructor.grading import enter_students, examine, read_papers
 from slowfast_edu.instructor.judging import LimitedExecute
 from slowfast_edu.instructor.report import (
     NOTHING,
@@ -54,7 +54,7 @@ def graded(course, monkeypatch, student, answers, prose="It differs."):
     [cell] = [cell for cell in book.cells if cell.id == "02_why_tau"]
     cell.source = prose
     nbformat.write(book, folder / "hw1.ipynb")
-    record, notebook = examine(course, "hw1", student, folder)
+    record, notebook = examine(read_papers(course, "hw1"), student, folder)
     path = course.submitted(student, "hw1")
     path.parent.mkdir(parents=True)
     nbformat.write(notebook, path)
@@ -75,7 +75,7 @@ def keep(course, record):
 def reported(course, monkeypatch):
     """A course with two graded students, one without a grade, and one who is absent."""
     course.roster_file.write_text(ROSTER, encoding="utf-8")
-    enter_students(course)
+    enter_students(course, "hw1")
     graded(course, monkeypatch, "s1", functions(EXERCISES["02.nyquist"].answer))
     graded(course, monkeypatch, "s9", functions(CLIPPED.answer))
     keep(course, Record(student="s2", reason="the file is empty", notes=["a", "b"]))

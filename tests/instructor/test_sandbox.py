@@ -105,7 +105,7 @@ def test_a_channel_is_for_its_user_alone(tmp_path):
 def test_who_and_where_it_is(channel):
     code = "import os; print(os.getuid(), os.getcwd(), sorted(os.environ), os.listdir())"
     names = ["HOME", "LANG", "NBGRADER_EXECUTION", "OMP_NUM_THREADS", "PATH"]
-    names += ["PWD", "PYTHONDONTWRITEBYTECODE"]
+    names += ["PWD", "PYTHONDONTWRITEBYTECODE", "USER"]
     user = USER if os.geteuid() == 0 else os.getuid()
     assert inside(channel, code) == f"{user} {HOME} {names} []"
 

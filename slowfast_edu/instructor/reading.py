@@ -162,6 +162,8 @@ def _mended(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> 
         name = had.get("grade_id") if isinstance(had, dict) else None
         if cell.id in original:
             cell.metadata["nbgrader"] = original[cell.id]
+            if original[cell.id].cell_type == "code":  # and may have been made Markdown
+                cell.pop("attachments", None)
             if _settings(had) != _settings(original[cell.id]):
                 what = "edited" if name == cell.id else "renamed" if name else "missing"
                 notes.append(f"metadata of {cell.id} {what}: put back")

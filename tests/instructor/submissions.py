@@ -625,6 +625,7 @@ def tests_turned_to_markdown(desk):
         cell = cell_of(book, name)
         cell.cell_type = "markdown"
         del cell["outputs"], cell["execution_count"]
+        cell.attachments = {"a.png": {"image/png": "aGVsbG8="}}
     desk.save(book)
 
 

@@ -25,7 +25,7 @@ usage: python course.py VERB
                        set up if needed, then open the course in JupyterLab
   test [pip options]   set up if needed, then run lint, tests and notebooks
   test --browser       instead, use every notebook in JupyterLab as a learner would
-  test --grading       instead, grade a course of some fifty submissions, hostile ones too
+  test --grading       instead, grade a course of some ninety submissions, hostile ones too
   reset 03             bring notebook 03 back; your work is kept in notebooks/my_work/
   notebooks [03 ...]   run and clean notebooks in place: all, or those named
 

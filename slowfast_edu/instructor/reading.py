@@ -162,8 +162,6 @@ def _mended(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> 
         name = had.get("grade_id") if isinstance(had, dict) else None
         if cell.id in original:
             cell.metadata["nbgrader"] = original[cell.id]
-            if original[cell.id].cell_type == "code":  # and may have been made Markdown
-                cell.pop("attachments", None)
             if _settings(had) != _settings(original[cell.id]):
                 what = "edited" if name == cell.id else "renamed" if name else "missing"
                 notes.append(f"metadata of {cell.id} {what}: put back")
@@ -172,6 +170,8 @@ def _mended(notebook: nbformat.NotebookNode, release: nbformat.NotebookNode) -> 
             cell.metadata["nbgrader"] = original[name]
         elif name in original:
             notes.append(f"cell {name} twice: the copy counts as the student's own")
+        if cell.metadata.get("nbgrader", {}).get("cell_type") == "code":
+            cell.pop("attachments", None)  # it may have been made Markdown
     graded = [name for name, own in original.items() if own["grade"] or own["solution"]]
     if not set(graded) & seen:
         raise CannotGrade(

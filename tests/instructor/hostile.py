@@ -397,16 +397,14 @@ time.sleep(3)
 
 @kind(reason="GiB of memory", review="starts processes")
 def fills_the_disk(desk):
-    """By files in that folder which have no name any more: nobody sees them there."""
+    """By files in that folder which never had a name: nobody sees them there."""
     desk.hand_in(
         first=CHANNEL
         + """
 child = os.fork()
-kept, name = [], f'{channel}/x{child}'
 for _ in range(90):
-    kept.append(open(name, 'wb'))
-    os.unlink(name)
-    os.posix_fallocate(kept[-1].fileno(), 0, 15 * 2**20)
+    nameless = os.open(channel, os.O_TMPFILE | os.O_RDWR)
+    os.posix_fallocate(nameless, 0, 15 * 2**20)
 time.sleep(4)
 if not child: os._exit(0)
 """

@@ -179,6 +179,7 @@ def _grade(arguments: argparse.Namespace) -> None:
     from slowfast_edu.checks import check_count
     from slowfast_edu.instructor.course import Course
     from slowfast_edu.instructor.grading import NOT_ISOLATED, folders, grade
+    from slowfast_edu.instructor.reading import readable
     from slowfast_edu.instructor.worker import Limits
 
     for field in ("jobs", "cell_seconds", "seconds"):
@@ -208,7 +209,8 @@ def _grade(arguments: argparse.Namespace) -> None:
     with tqdm(graded, total=total, unit="student") as bar:
         for record in bar:
             if record.reason:
-                reasons.append(f"no grade: {record.student}: {record.reason}")
+                student = readable(record.student)
+                reasons.append(f"no grade: {student}: {record.reason}")
                 bar.write(reasons[-1], file=sys.stderr)
     print(f"{total - len(reasons)} graded, {len(reasons)} without a grade")
 

@@ -120,7 +120,7 @@ def read_record(course: Course, name: str, student: str) -> Record | None:
     """What is kept of a student; None if nothing is, or it cannot be read."""
     try:
         record = Record(**json.loads(course.record(student, name).read_bytes()))
-        for test in record.tests.values():
+        for test in record.tests.values():  # what the report reads is there
             test["passed"] <= test["total"], test["attempted"], test["cause"] + ""
         "".join([record.reason, *record.notes, *record.review])
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -198,8 +198,9 @@ def grade(
         record, notebook = examine(papers, student, folder)
         kept = read_record(course, name, student)
         there = student in entered and course.autograded(student, name).is_file()
-        lost = kept and (kept.grader_failed or not (kept.reason or there))
-        if kept and kept.digest == record.digest and not lost and student not in again:
+        same = kept is not None and kept.digest == record.digest
+        lost = same and (kept.grader_failed or not (kept.reason or there))
+        if same and not lost and student not in again:
             done.append(kept)
         elif notebook is None:
             _keep(course, name, record)
@@ -209,7 +210,7 @@ def grade(
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, nbformat.writes(notebook).encode())
             waiting.append(record)
-            if kept and kept.digest == record.digest:
+            if same:
                 unchanged.add(student)
     if waiting and sandboxed:
         check_sandbox(course, submissions, limits)

@@ -77,6 +77,7 @@ def write_grades(course: Course, name: str, path: Path) -> list[dict[str, str]]:
     """
     kept, roster = records(course, name), course.roster()
     columns, exported = _exported(course, name)
+    to_mark = _to_mark(course, name)
     rows = {row["student_id"]: row for row in exported}
     done = []
     for student, record in kept.items():
@@ -87,7 +88,7 @@ def write_grades(course: Course, name: str, path: Path) -> list[dict[str, str]]:
             record = replace(record, reason=LOST)
         if record.reason:
             row |= dict.fromkeys(SCORES, "")
-        row["to_mark"] = "" if record.reason else f"{_to_mark(course, name, student):g}"
+        row["to_mark"] = "" if record.reason else f"{to_mark.get(student, 0):g}"
         row["reason"] = record.reason
         row["notes"], row["review"] = "; ".join(record.notes), "; ".join(record.review)
         done.append(row)
@@ -114,15 +115,22 @@ def _exported(course: Course, name: str) -> tuple[list[str], list[dict[str, str]
         path.unlink(missing_ok=True)
 
 
-def _to_mark(course: Course, name: str, student: str) -> float:
-    """Points of a student's answers that wait to be marked by hand."""
+def _to_mark(course: Course, name: str) -> dict[str, float]:
+    """{student: points of their answers that wait to be marked by hand}."""
     with course.open_gradebook() as gradebook:
         try:
-            submission = gradebook.find_submission(name, student)
+            submissions = gradebook.find_assignment(name).submissions
         except MissingEntry:
-            return 0
-        grades = [grade for book in submission.notebooks for grade in book.grades]
-        return sum(grade.max_score for grade in grades if grade.needs_manual_grade)
+            return {}
+        return {
+            submission.student.id: sum(
+                grade.max_score
+                for book in submission.notebooks
+                for grade in book.grades
+                if grade.needs_manual_grade
+            )
+            for submission in submissions
+        }
 
 
 def summarise(assignment: Assignment, kept: dict[str, Record]) -> list[Summary]:

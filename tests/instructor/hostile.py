@@ -199,7 +199,7 @@ def daemon(desk):
 import os, subprocess
 if os.fork() == 0:
     os.setsid()
-    subprocess.Popen(['/usr/bin/sleep', '{DAEMON_SECONDS}'], start_new_session=True)
+    subprocess.Popen(['sleep', '{DAEMON_SECONDS}'], start_new_session=True)
     os._exit(0)
 os.wait()
 """
